@@ -1,0 +1,1 @@
+"""Travel times + standard → verdicts, coverage and rates. Sees arrays and tables only."""

@@ -1,0 +1,209 @@
+"""One TOML file describes one district and year. Unknown keys are errors, and each names the nearest known one."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+
+from circle15.errors import ConfigError, Problem
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RunConfig(_Section):
+    """``[run]``: what is computed and where it goes."""
+
+    name: str = Field(min_length=1)
+    standard: str = Field(min_length=1)
+    as_of: int = Field(ge=1900, le=2200)
+    out: str | None = None
+    crs: str | None = None
+
+
+class NetworkConfig(_Section):
+    """``[network]``: the streets and how points reach them."""
+
+    source: str
+    layer: str | None = None
+    crs: str | None = None
+    engine: Literal["pandana", "scipy"] = "pandana"
+    max_snap_m: float = Field(default=300.0, gt=0)
+    min_component_nodes: int = Field(default=100, ge=1)
+    ferries: bool = False
+
+
+class SourceConfig(_Section):
+    """The keys that every vector or table input shares."""
+
+    source: str
+    layer: str | None = None
+    crs: str | None = None
+    encoding: str | None = None
+    datum: Literal["wgs84"] = "wgs84"
+    columns: dict[str, str] = {}
+    set: dict[str, str | int | float] = {}
+    where: str | None = None
+
+
+class AreasConfig(SourceConfig):
+    """``[committees.areas]``: the committees' polygons, when their centres come from another file."""
+
+
+class CommitteesConfig(SourceConfig):
+    """``[committees]``: the units of detection."""
+
+    areas: AreasConfig | None = None
+
+
+class PopulationConfig(SourceConfig):
+    """``[population]``: a raster of persons per pixel, or cells as points or polygons."""
+
+
+class FacilitiesConfig(_Section):
+    """One ``[[facilities]]`` source."""
+
+    source: str | None = None
+    layer: str | None = None
+    crs: str | None = None
+    encoding: str | None = None
+    datum: Literal["wgs84"] = "wgs84"
+    columns: dict[str, str] = {}
+    set: dict[str, str | int | float] = {}
+    where: str | None = None
+    type: str | None = None
+    type_column: str | None = None
+    mapping: str | None = None
+    from_osm: bool = False
+    covers: list[str] | None = None
+
+
+class Config(_Section):
+    """A whole run configuration; paths inside are relative to `folder`."""
+
+    run: RunConfig
+    network: NetworkConfig
+    committees: CommitteesConfig
+    population: PopulationConfig | None = None
+    facilities: list[FacilitiesConfig] = Field(min_length=1)
+    _path: Path = PrivateAttr(default=Path("config.toml"))
+
+    @property
+    def path(self) -> Path:
+        """The file that this configuration was read from."""
+        return self._path
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths start from."""
+        return self._path.resolve().parent
+
+    def resolve(self, source: str) -> Path:
+        """Return the path of an input named in this configuration."""
+        return self.folder / source
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a run configuration.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, not TOML, or has unknown, missing or ill-typed keys; all of them at once.
+    """
+    raw = read_toml(path)
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(*problems_of(error, Config, str(path))) from None
+    problems = _contradictions(config, str(path))
+    if problems:
+        raise ConfigError(*problems)
+    config._path = path  # noqa: SLF001 - pydantic's private attribute of this very module
+    return config
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file, or raise a `ConfigError` that names file and line."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(Problem("no such file", str(path), remedy="Check the path.")) from None
+    except IsADirectoryError:
+        raise ConfigError(Problem("is a folder, not a TOML file", str(path), remedy="Name the file in it.")) from None
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be read ({error.strerror})", str(path))) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            Problem(f"is not UTF-8 (byte {error.start})", str(path), remedy="Save the file as UTF-8.")
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(Problem(f"is not valid TOML: {error}", str(path), remedy="Correct that line.")) from None
+
+
+def problems_of(error: ValidationError, model: type[BaseModel], where: str) -> list[Problem]:
+    """Translate pydantic's findings into problems that name the key, and the nearest known one where it is unknown."""
+    problems = []
+    for item in error.errors():
+        key = _dotted(item["loc"])
+        if item["type"] == "extra_forbidden":
+            known = _known_keys(model, item["loc"][:-1])
+            near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
+            remedy = f'Did you mean "{near[0]}"?' if near else f"Known here: {', '.join(known)}."
+            problems.append(Problem(f'unknown key "{key}"', where, remedy=remedy))
+        elif item["type"] == "missing":
+            problems.append(Problem(f'the key "{key}" is missing', where, remedy="Add it."))
+        else:
+            problems.append(Problem(f'"{key}": {item["msg"]} (found {item["input"]!r:.80})', where))
+    return problems
+
+
+def _dotted(loc: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in loc:
+        text += f"[{part + 1}]" if isinstance(part, int) else (f".{part}" if text else part)
+    return text
+
+
+def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        inner = _model_in(field.annotation) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        found = _model_in(part)
+        if found:
+            return found
+    return None
+
+
+def _contradictions(config: Config, where: str) -> list[Problem]:
+    problems = []
+    for number, item in enumerate(config.facilities, start=1):
+        place = f"{where}, facilities[{number}]"
+        if item.from_osm == (item.source is not None):
+            problems.append(Problem("needs either source or from_osm = true, and not both", place))
+        elif item.from_osm and (item.type or item.type_column):
+            problems.append(
+                Problem("from_osm takes its types from a mapping", place, remedy="Remove type and type_column.")
+            )
+        elif item.source is not None and (item.type is None) == (item.type_column is None):
+            problems.append(
+                Problem("needs either type or type_column, and not both", place, remedy='E.g. type = "kindergarten".')
+            )
+        elif item.mapping and item.type:
+            problems.append(Problem("mapping needs type_column, not type", place))
+    return problems

@@ -1,0 +1,1 @@
+"""Streets → one contracted graph per mode; snapping, travel times, service circles."""

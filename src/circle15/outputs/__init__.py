@@ -1,0 +1,1 @@
+"""Verdicts → GeoPackage, CSV and the run manifest."""

@@ -1,0 +1,1 @@
+"""The catalogue: load, validate, and resolve which rule holds for which committee."""

@@ -1,0 +1,308 @@
+"""The tables that travel between the rooms, and the contracts of their columns.
+
+A contract is checked where a table is made; every problem of a file is found before any is raised.
+Coordinates are metres in the run's metric CRS, times seconds, ids text.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from circle15.errors import Problem
+
+KINDS = ("residents", "village")
+MODES = ("walk", "cycle", "drive")
+VERDICTS = ("pass", "fail", "unknown", "exempt")
+
+WITHIN = "within"
+TOO_FAR = "too_far"
+NONE_REACHABLE = "none_reachable"
+NONE_EXISTS = "none_exists"
+OFF_NETWORK = "off_network"
+FACILITY_OFF_NETWORK = "facility_off_network"
+NO_FACILITY_DATA = "no_facility_data"
+NOT_REQUIRED = "not_required"
+NO_ZONE = "no_zone"
+
+REASONS = {
+    WITHIN: "enough facilities of the type lie within the threshold (inclusive)",
+    TOO_FAR: "the nearest facility is beyond the threshold, however far",
+    NONE_REACHABLE: "facilities exist, but no path leads to any of them",
+    NONE_EXISTS: "a source covers the type and holds no facility of it",
+    OFF_NETWORK: "the committee lies farther than max_snap_m from the network",
+    FACILITY_OFF_NETWORK: "none is reached, and one that lies in straight-line range is off the network",
+    NO_FACILITY_DATA: "no source covers the type",
+    NOT_REQUIRED: "the requirement does not apply to this committee",
+    NO_ZONE: "the committee has no zone, so no mode of travel",
+}
+"""Reason code of a verdict → what it means."""
+
+FORWARD, BACKWARD, BOTH = 1, 2, 3
+"""Bits of the direction flags of a street: with its geometry, against it, both. 0 is closed."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table's contract.
+
+    Attributes
+    ----------
+    name : str
+        Column name.
+    dtype : {"text", "number", "integer"}
+        What its values are converted to.
+    required : bool
+        Whether the column must be there and filled in every row.
+    unique : bool
+        Whether no value may occur twice.
+    minimum : float or None
+        Smallest value allowed, inclusive; numbers must be finite in any case.
+    allowed : tuple of str
+        Values allowed; empty for any.
+    """
+
+    name: str
+    dtype: str = "text"
+    required: bool = False
+    unique: bool = False
+    minimum: float | None = None
+    allowed: tuple[str, ...] = ()
+
+
+COMMITTEES = (
+    Column("committee_id", required=True, unique=True),
+    Column("name"),
+    Column("kind", required=True, allowed=KINDS),
+    Column("town_id", required=True),
+    Column("zone"),
+)
+POPULATION = (
+    Column("cell_id", required=True, unique=True),
+    Column("total", "number", required=True, minimum=0.0),
+)
+FACILITIES = (
+    Column("facility_id", required=True, unique=True),
+    Column("type_id", required=True),
+    Column("name"),
+    Column("capacity", "number", minimum=0.0),
+    Column("floor_area_m2", "number", minimum=0.0),
+    Column("opens", "integer"),
+    Column("closes", "integer"),
+    Column("source"),
+)
+
+
+def clean_text(values: pd.Series) -> pd.Series:
+    """Return `values` as stripped text; whole floats lose their ``.0``, missing and blank become ``""``."""
+    if pd.api.types.is_float_dtype(values):
+        whole = values.dropna() % 1 == 0
+        if whole.all():
+            values = values.astype("Int64")
+    text = values.astype("string").str.strip()
+    return text.fillna("").astype(object)
+
+
+def check_columns(
+    table: pd.DataFrame,
+    contract: Iterable[Column],
+    where: str,
+    label: Callable[[npt.NDArray[np.bool_]], tuple[str, ...]],
+) -> list[Problem]:
+    """Convert `table` to its contract in place and return everything that breaks it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns already carry the contract's names; optional columns that are absent are added empty.
+    contract : iterable of Column
+        The columns to check.
+    where : str
+        File or layer for the messages.
+    label : callable
+        From a boolean mask over the rows to the labels that a message shows.
+    """
+    problems: list[Problem] = []
+    for column in contract:
+        if column.name not in table:
+            if column.required:
+                have = ", ".join(str(c) for c in table.columns if c != "geometry")
+                problems.append(
+                    Problem(
+                        f'no column "{column.name}"',
+                        where,
+                        remedy=f'Map one, e.g. columns = {{ {column.name} = "…" }}; the file has: {have}.',
+                    )
+                )
+                continue
+            table[column.name] = "" if column.dtype == "text" else np.nan
+        check = _check_text if column.dtype == "text" else _check_number
+        problems += check(table, column, where, label)
+    return problems
+
+
+def _check_text(
+    table: pd.DataFrame, column: Column, where: str, label: Callable[[npt.NDArray[np.bool_]], tuple[str, ...]]
+) -> list[Problem]:
+    problems = []
+    values = clean_text(table[column.name])
+    table[column.name] = values
+    empty = (values == "").to_numpy()
+    if column.required and empty.any():
+        problems.append(Problem(f'"{column.name}" is empty', where, label(empty), "Fill it in for every row."))
+    if column.unique:
+        twice = values.duplicated(keep=False).to_numpy() & ~empty
+        if twice.any():
+            ids = tuple(dict.fromkeys(values[twice]))
+            problems.append(Problem(f'"{column.name}" occurs more than once', where, ids, "Make each one unique."))
+    if column.allowed:
+        other = ~values.isin(column.allowed).to_numpy() & ~empty
+        if other.any():
+            found = ", ".join(repr(v) for v in dict.fromkeys(values[other]))
+            problems.append(
+                Problem(f'"{column.name}" has {found}', where, label(other), f"Allowed: {', '.join(column.allowed)}.")
+            )
+    return problems
+
+
+def _check_number(
+    table: pd.DataFrame, column: Column, where: str, label: Callable[[npt.NDArray[np.bool_]], tuple[str, ...]]
+) -> list[Problem]:
+    problems = []
+    raw = table[column.name]
+    missing = raw.isna().to_numpy() | (raw.astype("string").str.strip() == "").fillna(value=False).to_numpy(dtype=bool)
+    values = pd.to_numeric(raw, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    table[column.name] = values
+    text = np.isnan(values) & ~missing
+    if text.any():
+        problems.append(Problem(f'"{column.name}" is not a number', where, label(text), "Correct these values."))
+    if np.isinf(values).any():
+        problems.append(
+            Problem(f'"{column.name}" is infinite', where, label(np.isinf(values)), "Correct these values.")
+        )
+    if column.required and missing.any():
+        problems.append(
+            Problem(
+                f'"{column.name}" is missing (NaN or empty)',
+                where,
+                label(missing),
+                "Fill in 0 where it is none, or remove the row.",
+            )
+        )
+    if column.minimum is not None:
+        low = values < column.minimum
+        if low.any():
+            problems.append(
+                Problem(f'"{column.name}" is below {column.minimum:g}', where, label(low), "Correct these values.")
+            )
+    if column.dtype == "integer":
+        part = np.isfinite(values) & (values % 1 != 0)
+        if part.any():
+            problems.append(
+                Problem(f'"{column.name}" is not a whole number', where, label(part), "Correct these values.")
+            )
+    return problems
+
+
+@dataclass(frozen=True)
+class Streets:
+    """Every street of an input, as one edge between two nodes where streets meet or end.
+
+    A row of the edge arrays is a piece of street between two *vertices that may be shared*; chains of degree-2
+    nodes are contracted later, per mode. Coordinates are metres in a metric CRS.
+
+    Attributes
+    ----------
+    node_xy : float64 array of shape (nodes, 2)
+        Coordinates.
+    u, v : int32 arrays of shape (edges,)
+        First and last node of each edge, as rows of `node_xy`.
+    xy : float64 array of shape (vertices, 2)
+        The vertices of all edges, one edge after the other, both ends included.
+    first : int64 array of shape (edges + 1,)
+        Edge ``i`` has the vertices ``xy[first[i]:first[i + 1]]``.
+    access : dict of str to uint8 array of shape (edges,)
+        For each of `MODES`, the direction flags (`FORWARD`, `BACKWARD`, `BOTH`, 0).
+    road_class : int16 array of shape (edges,)
+        Index into `road_classes`; decides the car's speed.
+    road_classes : tuple of str
+        Values of the ``highway`` tag.
+    speed_kmh : float64 array of shape (edges,)
+        A speed that overrides the mode's (a ferry's), else NaN.
+    source : str
+        The file, for messages.
+    """
+
+    node_xy: npt.NDArray[np.float64]
+    u: npt.NDArray[np.int32]
+    v: npt.NDArray[np.int32]
+    xy: npt.NDArray[np.float64]
+    first: npt.NDArray[np.int64]
+    access: dict[str, npt.NDArray[np.uint8]]
+    road_class: npt.NDArray[np.int16]
+    road_classes: tuple[str, ...]
+    speed_kmh: npt.NDArray[np.float64]
+    source: str
+
+
+@dataclass(frozen=True)
+class FacilityTable:
+    """Facilities with the types that their sources claim to know.
+
+    Attributes
+    ----------
+    table : GeoDataFrame
+        Columns of `FACILITIES`, ``attributes`` left as read; geometry in the metric CRS: Point or MultiPoint
+        (entrances), LineString or Polygon (reached where the network meets them).
+    covered : dict of str to tuple of str
+        Type id → names of the sources that claim to know every facility of the type.
+    extents : dict of str to shapely geometry or None
+        Source name → area that the source covers; None where it is that of the network (taken from the same file).
+    """
+
+    table: gpd.GeoDataFrame
+    covered: dict[str, tuple[str, ...]]
+    extents: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that one detection found, ready to be written.
+
+    Attributes
+    ----------
+    committees : GeoDataFrame
+        One row a committee: columns of `COMMITTEES`, ``population`` and each population group, ``verdict`` and
+        ``passed``, ``failed``, ``unknown``, ``exempt``, ``edge_affected`` (numbers of headline items); geometry is
+        the centre.
+    verdicts : DataFrame
+        The table *verdicts* of the design, one row a committee and requirement.
+    requirements : DataFrame
+        ``requirement_id, scope, scope_id, subject, value, target, unit, verdict, reason, due``.
+    gaps : DataFrame
+        One row a failed headline item: ``committee_id, type_id, requirement_id, reason, time_s, threshold_s,
+        shortfall_s, population_affected, edge_affected``.
+    facilities : GeoDataFrame
+        Columns of `FACILITIES` and ``on_network``; geometry as given.
+    cells : GeoDataFrame or None
+        ``cell_id, total``, groups, ``committee_id`` (``""`` outside), ``status``; geometry is the point.
+    towns : GeoDataFrame
+        The rates by town with the committees' areas united, or their centres.
+    circles : GeoDataFrame
+        ``committee_id, mode, threshold_s, area_m2``; geometry is the service circle.
+    rates : dict of str to DataFrame
+        ``types``, ``domains``, ``towns``, ``zones``, ``district``.
+    """
+
+    committees: gpd.GeoDataFrame
+    verdicts: pd.DataFrame
+    requirements: pd.DataFrame
+    gaps: pd.DataFrame
+    facilities: gpd.GeoDataFrame
+    cells: gpd.GeoDataFrame | None
+    towns: gpd.GeoDataFrame
+    circles: gpd.GeoDataFrame
+    rates: dict[str, pd.DataFrame]
