@@ -19,6 +19,7 @@ MODES = ("walk", "cycle", "drive")
 VERDICTS = ("pass", "fail", "unknown", "exempt")
 
 WITHIN = "within"
+TOO_FEW = "too_few"
 TOO_FAR = "too_far"
 NONE_REACHABLE = "none_reachable"
 NONE_EXISTS = "none_exists"
@@ -30,6 +31,7 @@ NO_ZONE = "no_zone"
 
 REASONS = {
     WITHIN: "enough facilities of the type lie within the threshold (inclusive)",
+    TOO_FEW: "some facilities lie within the threshold, but fewer than the requirement asks for",
     TOO_FAR: "the nearest facility is beyond the threshold, however far",
     NONE_REACHABLE: "facilities exist, but no path leads to any of them",
     NONE_EXISTS: "a source covers the type and holds no facility of it",

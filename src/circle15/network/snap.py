@@ -1,0 +1,138 @@
+"""Points meet the network at the nearest place of the nearest *edge*, with exact offsets to both of its ends.
+
+The graph doesn't change when a point is added: a point is an edge, a place along it and an access leg.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from circle15.network.graph import Network
+from circle15.units import FloatArray, travel_time_s
+
+AT_NODE_M = 1e-6
+"""So near to the end of its edge, a place is the node itself: a micrometre, the rounding of coordinates."""
+
+
+@dataclass(frozen=True)
+class Snapped:
+    """Points on the network; every array has the shape (points,).
+
+    Attributes
+    ----------
+    edge : int64 array
+        The nearest edge; -1 where none lies within the limit. All times are then infinite.
+    along_m : float64 array
+        Metres from the edge's end `u` to the place on it.
+    leg_m : float64 array
+        Straight line from the point to that place (also where it is off the network, if known, else NaN).
+    leg_s : float64 array
+        The time that the access leg takes.
+    to_u, to_v : float64 arrays
+        Seconds from the place to each end of its edge, infinite against a one-way street; no access leg.
+    from_u, from_v : float64 arrays
+        Seconds from each end of the edge to the place.
+    """
+
+    edge: npt.NDArray[np.int64]
+    along_m: FloatArray
+    leg_m: FloatArray
+    leg_s: FloatArray
+    to_u: FloatArray
+    to_v: FloatArray
+    from_u: FloatArray
+    from_v: FloatArray
+
+    def __len__(self) -> int:
+        """Return the number of points."""
+        return len(self.edge)
+
+    @property
+    def on_network(self) -> npt.NDArray[np.bool_]:
+        """Which points lie near enough to the network."""
+        return self.edge >= 0
+
+    def take(self, index: npt.NDArray[np.int64]) -> "Snapped":
+        """Return the points at `index`, in that order."""
+        return Snapped(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+
+
+def snap(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
+    """Put points on their nearest edge.
+
+    Parameters
+    ----------
+    network : Network
+        Where to.
+    xy : float64 array of shape (points, 2)
+        Coordinates in the network's CRS; NaN (an unknown place) is off the network.
+    max_snap_m : float
+        Farther than this, exclusive, is off the network.
+
+    Notes
+    -----
+    Of equally near pieces of street the one with the lowest edge number counts, so the result doesn't depend on
+    the order of the points.
+    """
+    vertex, edge, before_m = _segments(network)
+    a, b = network.xy[vertex], network.xy[vertex + 1]
+    tree = shapely.STRtree(np.asarray(shapely.linestrings(np.stack([a, b], axis=1))))
+    known = np.flatnonzero(np.isfinite(xy).all(axis=1))
+    point, segment = tree.query_nearest(shapely.points(xy[known]), max_distance=max_snap_m, all_matches=True)
+    order = np.lexsort((segment, point))
+    point, at = np.unique(point[order], return_index=True)
+    segment = segment[order][at]
+    point = known[point]
+
+    step = b[segment] - a[segment]
+    length = np.hypot(*step.T)
+    share = np.einsum("ij,ij->i", xy[point] - a[segment], step) / np.where(length > 0, length, 1.0) ** 2
+    share = np.clip(share, 0.0, 1.0)
+    foot = a[segment] + share[:, None] * step
+    return place(
+        network,
+        _fill(len(xy), point, edge[segment], -1),
+        _fill(len(xy), point, before_m[segment] + share * length, 0.0),
+        _fill(len(xy), point, np.hypot(*(xy[point] - foot).T), np.nan),
+    )
+
+
+def place(network: Network, edge: npt.NDArray[np.int64], along_m: FloatArray, leg_m: FloatArray) -> Snapped:
+    """Return places on edges with the times to and from the edges' ends."""
+    on = edge >= 0
+    at = np.where(on, edge, 0)
+    pace = network.time_s[at] / np.where(network.length_m[at] > 0, network.length_m[at], 1.0)
+    along_m = np.clip(along_m, 0.0, network.length_m[at])  # rounding of the last digit only
+    rest_m = network.length_m[at] - along_m
+    up, down = along_m * pace, rest_m * pace
+    forward, backward = network.forward[at] & on, network.backward[at] & on
+    # a place at a node is on every street there, whatever the direction of the one that it was found on
+    at_u, at_v = on & (along_m <= AT_NODE_M), on & (rest_m <= AT_NODE_M)
+    return Snapped(
+        edge=edge.astype(np.int64),
+        along_m=along_m,
+        leg_m=leg_m,
+        leg_s=np.where(on, travel_time_s(leg_m, network.access_kmh), np.inf),
+        to_u=np.where(backward | at_u, up, np.inf),
+        to_v=np.where(forward | at_v, down, np.inf),
+        from_u=np.where(forward | at_u, up, np.inf),
+        from_v=np.where(backward | at_v, down, np.inf),
+    )
+
+
+def _segments(network: Network) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray]:
+    """Return (first vertex, edge, metres before it on the edge) of every straight piece."""
+    size = np.diff(network.first)
+    edge_of_vertex = np.repeat(np.arange(len(size)), size)
+    vertex = np.flatnonzero(edge_of_vertex[1:] == edge_of_vertex[:-1])
+    edge = edge_of_vertex[vertex]
+    total = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(network.xy, axis=0).T))])
+    return vertex, edge, total[vertex] - total[network.first[edge]]
+
+
+def _fill(size: int, at: npt.NDArray[np.int64], values: npt.NDArray, default: float) -> npt.NDArray:  # type: ignore[type-arg]
+    full = np.full(size, default, dtype=values.dtype)
+    full[at] = values
+    return full

@@ -1,0 +1,126 @@
+"""Small street networks for tests, and an independent oracle for travel times on them."""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+import shapely
+
+from circle15.errors import Notes
+from circle15.network.graph import ModeSpeeds, Network, build_network
+from circle15.tables import BOTH, MODES, Streets
+
+WALK = ModeSpeeds("walk", 4.0, 4.0, {}, float("nan"))
+CYCLE = ModeSpeeds("cycle", 12.0, 12.0, {}, float("nan"))
+DRIVE = ModeSpeeds("drive", float("nan"), 4.0, {"primary": 40.0, "residential": 20.0}, 30.0)
+
+
+def make_streets(lines, flags=None, classes=None, kmh=None) -> Streets:
+    """Streets from lines of coordinates; lines that share a first or last vertex meet there."""
+    lines = [np.asarray(line, dtype=float) for line in lines]
+    ends = np.array([[line[0], line[-1]] for line in lines]).reshape(-1, 2)
+    node_xy, index = np.unique(ends, axis=0, return_inverse=True)
+    index = index.reshape(-1, 2).astype(np.int32)
+    flag = np.asarray(flags if flags is not None else [BOTH] * len(lines), dtype=np.uint8)
+    names = tuple(sorted(set(classes or ["residential"])))
+    road = np.array([names.index(c) for c in (classes or ["residential"] * len(lines))], dtype=np.int16)
+    return Streets(
+        node_xy=node_xy,
+        u=index[:, 0].copy(),
+        v=index[:, 1].copy(),
+        xy=np.concatenate(lines),
+        first=np.concatenate([[0], np.cumsum([len(line) for line in lines])]).astype(np.int64),
+        access=dict.fromkeys(MODES, flag),
+        road_class=road,
+        road_classes=names,
+        speed_kmh=np.full(len(lines), np.nan) if kmh is None else np.asarray(kmh, dtype=float),
+        source="made by a test",
+    )
+
+
+def make_network(streets: Streets, speeds: ModeSpeeds = WALK, min_nodes: int = 1, notes: Notes | None = None) -> Network:
+    return build_network(streets, speeds, min_nodes, notes if notes is not None else Notes())
+
+
+def random_streets(rng: np.random.Generator, size: int = 6, one_way: float = 0.2) -> Streets:
+    """A jittered lattice with gaps, bends, one-way streets and a few parallel ones; not all of it connected."""
+    xy = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2) * 100.0
+    xy = xy + rng.uniform(-30, 30, xy.shape)
+    lines, flags = [], []
+    for i in range(size * size):
+        for j in ([i + 1] if i % size < size - 1 else []) + ([i + size] if i + size < size * size else []):
+            for number in range(2 if rng.random() < 0.1 else 1):
+                if rng.random() < 0.2:
+                    continue
+                bent = number > 0 or rng.random() < 0.5  # two streets on one line would tie for the nearest
+                middle = [(xy[i] + xy[j]) / 2 + rng.uniform(-25, 25, 2)] if bent else []
+                lines.append([xy[i], *middle, xy[j]])
+                flags.append(int(rng.choice([1, 2])) if rng.random() < one_way else BOTH)
+    return make_streets(lines, flags)
+
+
+def oracle(streets: Streets, speeds: ModeSpeeds, max_snap_m: float = 300.0):
+    """Return a function time(a, b) between coordinates: networkx on the uncontracted streets.
+
+    Every straight piece is an edge of its own, both points become nodes of the graph on their nearest piece.
+    """
+    pieces = []
+    for e in range(len(streets.u)):
+        flag = int(streets.access[speeds.mode][e])
+        if not flag:
+            continue
+        kmh = speeds.kmh
+        if np.isnan(kmh):
+            kmh = speeds.class_kmh.get(streets.road_classes[streets.road_class[e]], speeds.default_kmh)
+        if not np.isnan(streets.speed_kmh[e]):
+            kmh = float(streets.speed_kmh[e])
+        xy = streets.xy[streets.first[e] : streets.first[e + 1]]
+        names = [("n", int(streets.u[e])), *[("v", e, k) for k in range(1, len(xy) - 1)], ("n", int(streets.v[e]))]
+        for k in range(len(xy) - 1):
+            pieces.append((names[k], names[k + 1], xy[k], xy[k + 1], flag, kmh / 3.6))
+    shapes = [shapely.LineString([p[2], p[3]]) for p in pieces]
+    tree = shapely.STRtree(shapes)
+
+    def time(a, b) -> float:
+        graph = nx.DiGraph()
+
+        def add(one, two, seconds):
+            if graph.has_edge(one, two):
+                seconds = min(seconds, graph[one][two]["s"])
+            graph.add_edge(one, two, s=seconds)
+
+        def join(one, two, start, end, flag, speed):
+            seconds = float(np.hypot(*(np.asarray(end) - start))) / speed
+            if flag & 1:
+                add(one, two, seconds)
+            if flag & 2:
+                add(two, one, seconds)
+
+        cuts: dict[int, list] = {}
+        for name, at in (("a", a), ("b", b)):
+            near = int(tree.nearest(shapely.Point(at)))
+            if shapes[near].distance(shapely.Point(at)) > max_snap_m:
+                return np.inf
+            share = shapes[near].project(shapely.Point(at))
+            foot = np.asarray(shapes[near].interpolate(share).coords[0])
+            graph.add_node(name)
+            leg = float(np.hypot(*(foot - at))) / (speeds.access_kmh / 3.6)
+            if name == "a":
+                add("a", "foot a", leg)
+            else:
+                add("foot b", "b", leg)
+            cuts.setdefault(near, []).append((share, "foot " + name, foot))
+            for at_node, end in ((pieces[near][0], pieces[near][2]), (pieces[near][1], pieces[near][3])):
+                if np.hypot(*(foot - end)) < 1e-6:  # at a junction one is on every street there
+                    add("foot " + name, at_node, 0.0)
+                    add(at_node, "foot " + name, 0.0)
+        for number, (one, two, start, end, flag, speed) in enumerate(pieces):
+            stops = [(one, start), *[(n, f) for _, n, f in sorted(cuts.get(number, []), key=lambda c: c[0])], (two, end)]
+            for (n1, p1), (n2, p2) in zip(stops, stops[1:], strict=False):
+                join(n1, n2, p1, p2, flag, speed)
+        try:
+            return float(nx.dijkstra_path_length(graph, "a", "b", weight="s"))
+        except nx.NetworkXNoPath:
+            return np.inf
+
+    return time
