@@ -38,7 +38,9 @@ def make_streets(lines, flags=None, classes=None, kmh=None) -> Streets:
     )
 
 
-def make_network(streets: Streets, speeds: ModeSpeeds = WALK, min_nodes: int = 1, notes: Notes | None = None) -> Network:
+def make_network(
+    streets: Streets, speeds: ModeSpeeds = WALK, min_nodes: int = 1, notes: Notes | None = None
+) -> Network:
     return build_network(streets, speeds, min_nodes, notes if notes is not None else Notes())
 
 
@@ -115,7 +117,11 @@ def oracle(streets: Streets, speeds: ModeSpeeds, max_snap_m: float = 300.0):
                     add("foot " + name, at_node, 0.0)
                     add(at_node, "foot " + name, 0.0)
         for number, (one, two, start, end, flag, speed) in enumerate(pieces):
-            stops = [(one, start), *[(n, f) for _, n, f in sorted(cuts.get(number, []), key=lambda c: c[0])], (two, end)]
+            stops = [
+                (one, start),
+                *[(n, f) for _, n, f in sorted(cuts.get(number, []), key=lambda c: c[0])],
+                (two, end),
+            ]
             for (n1, p1), (n2, p2) in zip(stops, stops[1:], strict=False):
                 join(n1, n2, p1, p2, flag, speed)
         try:

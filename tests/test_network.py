@@ -78,7 +78,9 @@ def test_streets_of_different_speed_are_not_joined():
 
 def test_parallel_streets_stay_for_snapping_and_the_shorter_one_counts():
     network = make_network(
-        make_streets([[(0, 0), (0, 80), (100, 80), (100, 0)], [(0, 0), (100, 0)], [(-50, 0), (0, 0)], [(100, 0), (150, 0)]])
+        make_streets(
+            [[(0, 0), (0, 80), (100, 80), (100, 0)], [(0, 0), (100, 0)], [(-50, 0), (0, 0)], [(100, 0), (150, 0)]]
+        )
     )
     assert len(network.u) == 4
     assert network.graph.max() == pytest.approx(100 / (4 / 3.6))
@@ -90,7 +92,9 @@ def test_parallel_streets_stay_for_snapping_and_the_shorter_one_counts():
 def test_small_components_are_dropped_and_counted_and_the_largest_always_stays():
     island = [[(5000, 0), (5100, 0)], [(5100, 0), (5100, 100)], [(5100, 0), (5200, 0)]]
     notes = Notes()
-    network = make_network(make_streets([*CROSS, *island, [(500, 400), (600, 400)], [(500, 400), (400, 400)]]), WALK, 5, notes)
+    network = make_network(
+        make_streets([*CROSS, *island, [(500, 400), (600, 400)], [(500, 400), (400, 400)]]), WALK, 5, notes
+    )
     assert network.node_xy[:, 0].max() == 1000
     assert [(n.code, n.count) for n in notes.items] == [("network.walk.small_components", 1)]
     assert "4 nodes, 0.3 km" in notes.items[0].text

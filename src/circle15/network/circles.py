@@ -163,4 +163,5 @@ def _draw(
         shapely.Polygon(shape["coordinates"][0], shape["coordinates"][1:])
         for shape, _ in features.shapes(mask, mask=mask.astype(bool), transform=transform)
     ]
-    return shapely.simplify(shapely.MultiPolygon(found), SIMPLIFY_M)
+    outline = shapely.simplify(shapely.MultiPolygon(found), SIMPLIFY_M)
+    return shapely.multipolygons(shapely.get_parts(outline))

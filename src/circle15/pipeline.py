@@ -1,0 +1,148 @@
+"""A detection from configuration to files; reads like the diagram in the design.
+
+What takes long is kept on disk by the content that it depends on (`cache`), so a changed requirement or one new
+facility recomputes only what it touches.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from circle15.cache import code_key, open_cache, versions
+from circle15.config import Config
+from circle15.errors import Notes
+from circle15.outputs.manifest import Manifest, is_current
+from circle15.outputs.write import read_rates, write_run
+from circle15.stages.people import place_people
+from circle15.stages.read import build_networks, hash_inputs, read_inputs, resolve
+from circle15.stages.record import balance, counts, draw, engine_figures
+from circle15.stages.run import Clock, Progress, Run
+from circle15.stages.travel import survey_modes
+from circle15.stages.verdicts import judge_all
+from circle15.standard.load import load_standard
+
+__all__ = ["Outcome", "Progress", "compute"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run leaves behind.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the files are.
+    results_rates : dict of str to DataFrame
+        ``types``, ``domains``, ``towns``, ``zones``, ``district``.
+    notes : Notes
+        What was dropped, assumed or left out.
+    unchanged : bool
+        Whether the outputs of an earlier run were verified and stay.
+    timings : dict of str to float
+        Seconds by stage.
+    files : dict of str to str
+        Relative name → sha256.
+    gaps : int
+        Number of failed headline requirements.
+    """
+
+    folder: Path
+    results_rates: dict[str, pd.DataFrame]
+    notes: Notes
+    unchanged: bool
+    timings: dict[str, float]
+    files: dict[str, str]
+    gaps: int
+
+
+def compute(
+    config: Config,
+    *,
+    out: Path,
+    standard: str | None = None,
+    as_of: int | None = None,
+    engine: str | None = None,
+    cache: Path | None = None,
+    bom: bool = False,
+    fresh: bool = False,
+    progress: Progress,
+) -> Outcome:
+    """Detect: from the inputs of a configuration to verdicts, rates and files.
+
+    Parameters
+    ----------
+    config : Config
+        The run's configuration.
+    out : Path
+        Folder to write; made if absent.
+    standard, as_of, engine
+        Override the configuration's; None keeps it.
+    cache : Path or None
+        Folder for intermediate results; None keeps none.
+    bom : bool
+        Whether CSV files begin with a byte order mark.
+    fresh : bool
+        Write anew even if the outputs of an earlier run are verified to be those that this run would give.
+    progress : Progress
+        Told of every stage.
+
+    Raises
+    ------
+    ConfigError, InputError, ComputeError, OutputError
+        As their names say; nothing half written stays behind.
+    """
+    config = _override(config, standard, as_of, engine)
+    clock, notes, started = Clock(progress), Notes(), datetime.now(UTC)
+    with clock.stage("check"):
+        catalogue = load_standard(config.run.standard, config.folder)
+        hashes = hash_inputs(config)
+        manifest = Manifest(
+            config=config, standard=catalogue, inputs=hashes, code=code_key(), versions=versions(), bom=bom
+        )
+        current = not fresh and is_current(out, manifest.fingerprint)
+    if current:
+        return _earlier(out, clock)
+
+    run = Run(config, catalogue, hashes, open_cache(cache), notes, clock)
+    with clock.stage("inputs"):
+        inputs = read_inputs(run)
+        book = resolve(catalogue, inputs.committees)
+    with clock.stage("network"):
+        networks = build_networks(run, inputs.crs, book)
+    with clock.stage("people"):
+        inputs = place_people(run, inputs, networks)
+    surveys = survey_modes(run, inputs, networks, book)
+    with clock.stage("verdicts"):
+        results = judge_all(run, inputs, surveys, book)
+    with clock.stage("circles"):
+        results = dataclasses.replace(results, circles=draw(run, inputs, surveys, book))
+    with clock.stage("write"):
+        manifest = dataclasses.replace(
+            manifest,
+            notes=notes,
+            counts=counts(inputs, results),
+            people=balance(inputs),
+            engine=engine_figures(surveys),
+            crs=inputs.crs,
+            started=started,
+            timings=clock.timings,
+        )
+        files = write_run(results, out, manifest, inputs.crs)
+    return Outcome(out, results.rates, notes, False, clock.timings, files, len(results.gaps))
+
+
+def _override(config: Config, standard: str | None, as_of: int | None, engine: str | None) -> Config:
+    run = {k: v for k, v in (("standard", standard), ("as_of", as_of)) if v is not None}
+    changes: dict[str, Any] = {"run": config.run.model_copy(update=run)}
+    if engine is not None:
+        changes["network"] = config.network.model_copy(update={"engine": engine})
+    return config.model_copy(update=changes)
+
+
+def _earlier(out: Path, clock: Clock) -> Outcome:
+    rates, notes, files, gaps = read_rates(out)
+    return Outcome(out, rates, notes, True, clock.timings, files, gaps)

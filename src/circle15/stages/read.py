@@ -1,0 +1,104 @@
+"""Stage 1: files → checked tables, and one network per mode."""
+
+import dataclasses
+
+import geopandas as gpd
+import pyproj
+
+from circle15.cache import hash_file, hash_of
+from circle15.config import Config
+from circle15.errors import Notes
+from circle15.inputs.committees import read_committees, run_crs
+from circle15.inputs.facilities import read_facilities
+from circle15.inputs.population import read_population
+from circle15.inputs.streets import read_streets
+from circle15.network.graph import ModeSpeeds, Network, build_network
+from circle15.stages.run import Inputs, Networks, RuleBook, Run
+from circle15.standard.model import Standard
+from circle15.standard.resolve import resolve_reach, speed_kmh
+from circle15.tables import MODES
+
+
+def hash_inputs(config: Config) -> dict[str, str]:
+    """Return the sha256 of every input file, a shapefile's companions included; missing ones are found when read."""
+    sources = [config.network.source, config.committees.source]
+    if config.committees.areas:
+        sources.append(config.committees.areas.source)
+    if config.population:
+        sources.append(config.population.source)
+    sources += [item.source for item in config.facilities if item.source]
+    sources += [item.mapping for item in config.facilities if item.mapping and item.mapping.endswith(".toml")]
+    hashes = {}
+    for source in dict.fromkeys(sources):
+        path = config.resolve(source)
+        companions = sorted(path.parent.glob(path.stem + ".*")) if path.suffix.lower() == ".shp" else [path]
+        for one in companions:
+            if one.is_file():
+                hashes[source if one == path else f"{source} ({one.name})"] = hash_file(one)
+    return hashes
+
+
+def read_inputs(run: Run) -> Inputs:
+    """Read committees, population and facilities into the run's CRS."""
+    config, standard = run.config, run.standard
+
+    def read(notes: Notes) -> Inputs:
+        committees = read_committees(config, run_crs(config), standard, notes)
+        crs = pyproj.CRS(committees.crs)
+        return Inputs(
+            crs,
+            committees,
+            read_population(config, crs, notes) if config.population else None,
+            read_facilities(config, standard, crs, config.resolve(config.network.source), notes),
+        )
+
+    needs_network = any(item.from_osm for item in config.facilities)
+    files = {k: v for k, v in run.hashes.items() if needs_network or k != config.network.source}
+    catalogue = ([t.id for t in standard.types], [z.model_dump() for z in standard.zones])
+    inputs: Inputs = run.kept(
+        read, "inputs", str(config.folder), config.model_dump(exclude={"network"}), files, catalogue
+    )
+    return inputs
+
+
+def resolve(standard: Standard, committees: gpd.GeoDataFrame) -> RuleBook:
+    """Return each requirement with the rule that holds for each committee."""
+    zone, kind = committees["zone"].to_numpy(), committees["kind"].to_numpy()
+    return [(one, resolve_reach(standard, one, zone, kind)) for one in standard.requirements]
+
+
+def build_networks(run: Run, crs: pyproj.CRS, book: RuleBook) -> Networks:
+    """Return a network for each mode that some rule uses; walking always, for it gives cells their committee."""
+    modes = [m for m in MODES if m == "walk" or any((rules.mode == m).any() for _, rules in book)]
+    speeds = {mode: mode_speeds(run.standard, mode) for mode in modes}
+    settings = run.config.network
+    key = (
+        "networks",
+        run.hashes.get(settings.source),
+        settings.model_dump(exclude={"engine", "max_snap_m"}),
+        crs.to_wkt(),
+        [dataclasses.asdict(one) for one in speeds.values()],
+    )
+
+    def build(notes: Notes) -> dict[str, Network]:
+        streets = read_streets(
+            run.config.resolve(settings.source),
+            crs,
+            layer=settings.layer,
+            source_crs=settings.crs,
+            ferries=settings.ferries,
+            notes=notes,
+        )
+        return {mode: build_network(streets, speeds[mode], settings.min_component_nodes, notes) for mode in modes}
+
+    return Networks(run.kept(build, *key), hash_of(*key))
+
+
+def mode_speeds(standard: Standard, mode: str) -> ModeSpeeds:
+    """Return how fast a mode moves by the standard; the way to a car is walked."""
+    walk = speed_kmh(standard, "walk")
+    if mode == "drive":
+        drive = standard.speeds_kmh.drive
+        return ModeSpeeds(mode, float("nan"), walk, drive.by_class, drive.default)
+    own = speed_kmh(standard, mode)
+    return ModeSpeeds(mode, own, own, {}, float("nan"))

@@ -1,0 +1,170 @@
+"""Stage 3: each mode's network is asked about each type that a requirement needs."""
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+
+from circle15.cache import hash_of
+from circle15.network.entrances import find_entrances
+from circle15.network.snap import Snapped
+from circle15.network.survey import Survey, survey
+from circle15.network.travel import Places, Router
+from circle15.stages.run import Inputs, IntArray, Networks, RuleBook, Run, xy_of
+from circle15.standard.model import Standard
+from circle15.standard.resolve import serving_types
+from circle15.units import FloatArray
+
+
+@dataclass(frozen=True)
+class ModeSurvey:
+    """One mode's network with everything that was asked of it.
+
+    Attributes
+    ----------
+    router : Router
+        The network with the committees.
+    cells : Snapped
+        The population cells whose committee has some rule by this mode.
+    cell_row : int64 array of shape (those cells,)
+        Their rows in the cell table.
+    surveys : dict of str to (Survey, int64 array)
+        For each type what was found, with the table rows of its facilities.
+    lost : int64 array
+        Rows of the facilities that are off this network.
+    key : str
+        Hash of all but the facilities.
+    """
+
+    router: Router
+    cells: Snapped
+    cell_row: IntArray
+    surveys: dict[str, tuple[Survey, IntArray]]
+    lost: IntArray
+    key: str
+
+
+def survey_modes(run: Run, inputs: Inputs, networks: Networks, book: RuleBook) -> dict[str, ModeSurvey]:
+    """Survey every type by every mode that some requirement needs."""
+    surveys = {}
+    for mode in networks.of:
+        limits = _limits(run.standard, book, mode)
+        if limits:
+            surveys[mode] = _survey_mode(run, inputs, networks, mode, limits, _thresholds(book, mode))
+    return surveys
+
+
+def _limits(standard: Standard, book: RuleBook, mode: str) -> dict[str, FloatArray]:
+    """Return for each type the longest threshold of each committee among the requirements that it serves."""
+    limits: dict[str, FloatArray] = {}
+    for requirement, rules in book:
+        own = np.where(rules.mode == mode, rules.threshold_s, np.nan)
+        if np.isfinite(own).any():
+            for type_id in serving_types(standard, requirement.type):
+                limits[type_id] = np.fmax(limits[type_id], own) if type_id in limits else own
+    return limits
+
+
+def _thresholds(book: RuleBook, mode: str) -> tuple[float, ...]:
+    every = np.concatenate([rules.threshold_s[rules.mode == mode] for _, rules in book])
+    return tuple(float(t) for t in np.unique(every))
+
+
+def _survey_mode(
+    run: Run,
+    inputs: Inputs,
+    networks: Networks,
+    mode: str,
+    limits: dict[str, FloatArray],
+    thresholds_s: tuple[float, ...],
+) -> ModeSurvey:
+    limit_s = functools.reduce(np.fmax, limits.values())
+    with run.clock.stage(f"places by {mode}"):
+        origin_xy = xy_of(inputs.committees)
+        origins = run.snap(networks, mode, origin_xy)
+        router = Router(networks.of[mode], origins, origin_xy, limit_s, run.config.network.engine, thresholds_s)
+        cell_row, cells, cell_xy = _cells(run, inputs, networks, mode, np.isfinite(limit_s))
+        places = _places(run, inputs, networks, mode)
+    _note_committees(run, inputs, router, mode)
+    key = hash_of(networks.key, mode, origin_xy, cell_xy, run.config.network.max_snap_m, limit_s, thresholds_s)
+
+    table = inputs.facilities.table
+    found = {}
+    with run.clock.stage(f"travel by {mode}", len(limits)):
+        for type_id, own_limit_s in limits.items():
+            rows = np.flatnonzero((table["type_id"] == type_id).to_numpy())
+            mine = _renumber(places, rows, len(table))
+            make = functools.partial(_survey_type, router, mine, cells, own_limit_s)
+            one = run.kept(make, "survey", key, mine.xy, mine.facility, own_limit_s, router.engine)
+            found[type_id] = (one, rows)
+            run.clock.progress.advance()
+    return ModeSurvey(router, cells, cell_row, found, _lost(places, len(table)), key)
+
+
+def _survey_type(router: Router, places: Places, cells: Snapped, limit_s: FloatArray, _: object) -> Survey:
+    return survey(router, places, cells, limit_s)
+
+
+def _cells(
+    run: Run, inputs: Inputs, networks: Networks, mode: str, asked: np.ndarray[tuple[int], np.dtype[np.bool_]]
+) -> tuple[IntArray, Snapped, FloatArray]:
+    """Return the cells whose committee travels by this mode: table rows, places, coordinates."""
+    rows = np.flatnonzero((inputs.cell_committee >= 0) & asked[inputs.cell_committee])
+    xy = np.empty((0, 2)) if inputs.cells is None else xy_of(inputs.cells.iloc[rows])
+    cells = run.snap(networks, mode, xy)
+    off = ~cells.on_network
+    run.notes.add(
+        f"population.{mode}.off_network",
+        int(off.sum()),
+        f"{mode}: {inputs.persons[rows][off].sum():,.0f} people ({int(off.sum())} cells) live more than "
+        f"{run.config.network.max_snap_m:g} m from the network; they leave both sides of the population rates",
+    )
+    return rows, cells, xy
+
+
+def _places(run: Run, inputs: Inputs, networks: Networks, mode: str) -> Places:
+    """Return the entrances of every facility on the mode's network."""
+    limit_m = run.config.network.max_snap_m
+    table = inputs.facilities.table
+    geometry = table.geometry.to_numpy()
+    xy, facility = run.kept(
+        lambda notes: find_entrances(networks.of[mode], geometry, limit_m, notes),
+        *("entrances", networks.key, mode, shapely.to_wkb(geometry), limit_m),
+    )
+    places = Places(run.snap(networks, mode, xy), xy, facility)
+    lost = _lost(places, len(geometry))
+    run.notes.add(
+        f"facilities.{mode}.off_network",
+        len(lost),
+        f"{mode}: {len(lost)} facilities lie more than {limit_m:g} m from the network and can't be reached; "
+        "a committee that would fail with one of them in straight-line range is unknown",
+        table["facility_id"].to_numpy()[lost],
+    )
+    return places
+
+
+def _note_committees(run: Run, inputs: Inputs, router: Router, mode: str) -> None:
+    off = np.isfinite(router.limit_s) & ~router.origins.on_network
+    run.notes.add(
+        f"committees.{mode}.off_network",
+        int(off.sum()),
+        f"{mode}: {int(off.sum())} committees lie more than {run.config.network.max_snap_m:g} m from the network; "
+        "they are unknown",
+        inputs.committees["committee_id"].to_numpy()[off],
+    )
+
+
+def _renumber(places: Places, rows: IntArray, facilities: int) -> Places:
+    """Return the entrances of the facilities in `rows`, numbered by their position there."""
+    number = np.full(facilities, -1, dtype=np.int64)
+    number[rows] = np.arange(len(rows))
+    own = places.of(number >= 0)
+    return dataclasses.replace(own, facility=number[own.facility])
+
+
+def _lost(places: Places, facilities: int) -> IntArray:
+    """Return the facilities of which no entrance is on the network."""
+    on = np.bincount(places.facility, weights=places.snapped.on_network, minlength=facilities)
+    return np.flatnonzero(on == 0)
