@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import networkx as nx
 import numpy as np
 import shapely
@@ -61,16 +63,23 @@ def random_streets(rng: np.random.Generator, size: int = 6, one_way: float = 0.2
     return make_streets(lines, flags)
 
 
-def oracle(streets: Streets, speeds: ModeSpeeds, max_snap_m: float = 300.0):
-    """Return a function time(a, b) between coordinates: networkx on the uncontracted streets.
+class Oracle:
+    """Travel times by networkx on the uncontracted streets.
 
-    Every straight piece is an edge of its own, both points become nodes of the graph on their nearest piece.
+    Every straight piece is an edge of its own, and both points become nodes of the graph on their nearest piece.
     """
-    pieces = []
-    for e in range(len(streets.u)):
-        flag = int(streets.access[speeds.mode][e])
-        if not flag:
-            continue
+
+    def __init__(self, streets: Streets, speeds: ModeSpeeds, max_snap_m: float = 300.0) -> None:
+        self.access_m_per_s = speeds.access_kmh / 3.6
+        self.max_snap_m = max_snap_m
+        self.pieces: list[tuple] = []
+        for e in np.flatnonzero(streets.access[speeds.mode]).tolist():
+            self.pieces += self._pieces_of(streets, speeds, e)
+        self.shapes = [shapely.LineString([p[2], p[3]]) for p in self.pieces]
+        self.tree = shapely.STRtree(self.shapes)
+
+    @staticmethod
+    def _pieces_of(streets: Streets, speeds: ModeSpeeds, e: int) -> list[tuple]:
         kmh = speeds.kmh
         if np.isnan(kmh):
             kmh = speeds.class_kmh.get(streets.road_classes[streets.road_class[e]], speeds.default_kmh)
@@ -78,55 +87,42 @@ def oracle(streets: Streets, speeds: ModeSpeeds, max_snap_m: float = 300.0):
             kmh = float(streets.speed_kmh[e])
         xy = streets.xy[streets.first[e] : streets.first[e + 1]]
         names = [("n", int(streets.u[e])), *[("v", e, k) for k in range(1, len(xy) - 1)], ("n", int(streets.v[e]))]
-        for k in range(len(xy) - 1):
-            pieces.append((names[k], names[k + 1], xy[k], xy[k + 1], flag, kmh / 3.6))
-    shapes = [shapely.LineString([p[2], p[3]]) for p in pieces]
-    tree = shapely.STRtree(shapes)
+        flag = int(streets.access[speeds.mode][e])
+        return [(names[k], names[k + 1], xy[k], xy[k + 1], flag, kmh / 3.6) for k in range(len(xy) - 1)]
 
-    def time(a, b) -> float:
+    def __call__(self, a, b) -> float:
+        """Return the seconds from a to b; infinite where no path leads or one is off the network."""
         graph = nx.DiGraph()
-
-        def add(one, two, seconds):
-            if graph.has_edge(one, two):
-                seconds = min(seconds, graph[one][two]["s"])
-            graph.add_edge(one, two, s=seconds)
-
-        def join(one, two, start, end, flag, speed):
-            seconds = float(np.hypot(*(np.asarray(end) - start))) / speed
-            if flag & 1:
-                add(one, two, seconds)
-            if flag & 2:
-                add(two, one, seconds)
-
         cuts: dict[int, list] = {}
-        for name, at in (("a", a), ("b", b)):
-            near = int(tree.nearest(shapely.Point(at)))
-            if shapes[near].distance(shapely.Point(at)) > max_snap_m:
+        for name, at in (("a", np.asarray(a)), ("b", np.asarray(b))):
+            near = int(self.tree.nearest(shapely.Point(at)))
+            if self.shapes[near].distance(shapely.Point(at)) > self.max_snap_m:
                 return np.inf
-            share = shapes[near].project(shapely.Point(at))
-            foot = np.asarray(shapes[near].interpolate(share).coords[0])
-            graph.add_node(name)
-            leg = float(np.hypot(*(foot - at))) / (speeds.access_kmh / 3.6)
-            if name == "a":
-                add("a", "foot a", leg)
-            else:
-                add("foot b", "b", leg)
+            share = self.shapes[near].project(shapely.Point(at))
+            foot = np.asarray(self.shapes[near].interpolate(share).coords[0])
+            leg = float(np.hypot(*(foot - at))) / self.access_m_per_s
+            _add(graph, *(("a", "foot a") if name == "a" else ("foot b", "b")), leg)
             cuts.setdefault(near, []).append((share, "foot " + name, foot))
-            for at_node, end in ((pieces[near][0], pieces[near][2]), (pieces[near][1], pieces[near][3])):
+            for node, end in zip(self.pieces[near][:2], self.pieces[near][2:4], strict=True):
                 if np.hypot(*(foot - end)) < 1e-6:  # at a junction one is on every street there
-                    add("foot " + name, at_node, 0.0)
-                    add(at_node, "foot " + name, 0.0)
-        for number, (one, two, start, end, flag, speed) in enumerate(pieces):
-            stops = [
-                (one, start),
-                *[(n, f) for _, n, f in sorted(cuts.get(number, []), key=lambda c: c[0])],
-                (two, end),
-            ]
-            for (n1, p1), (n2, p2) in zip(stops, stops[1:], strict=False):
-                join(n1, n2, p1, p2, flag, speed)
+                    _add(graph, "foot " + name, node, 0.0)
+                    _add(graph, node, "foot " + name, 0.0)
+        for number, (one, two, start, end, flag, speed) in enumerate(self.pieces):
+            feet = sorted(cuts.get(number, []), key=lambda cut: cut[0])
+            stops = [(one, start), *[(name, foot) for _, name, foot in feet], (two, end)]
+            for (n1, p1), (n2, p2) in pairwise(stops):
+                seconds = float(np.hypot(*(np.asarray(p2) - p1))) / speed
+                if flag & 1:
+                    _add(graph, n1, n2, seconds)
+                if flag & 2:
+                    _add(graph, n2, n1, seconds)
         try:
             return float(nx.dijkstra_path_length(graph, "a", "b", weight="s"))
         except nx.NetworkXNoPath:
             return np.inf
 
-    return time
+
+def _add(graph: nx.DiGraph, one, two, seconds: float) -> None:
+    if graph.has_edge(one, two):
+        seconds = min(seconds, graph[one][two]["s"])
+    graph.add_edge(one, two, s=seconds)

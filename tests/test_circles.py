@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from circle15.network.circles import BESIDE_M, PIXEL_M, SIMPLIFY_M, draw_circles
 from circle15.network.snap import snap
 from circle15.network.travel import find_ranges
-from kit import WALK, make_network, make_streets, oracle, random_streets
+from kit import WALK, Oracle, make_network, make_streets, random_streets
 
 SLACK_M = PIXEL_M * np.sqrt(2) + SIMPLIFY_M
 """Half a pixel's diagonal on either side, and the simplification."""
@@ -70,7 +70,7 @@ def test_drawn_land_is_near_a_reached_street_and_reached_streets_are_drawn(seed)
     network = make_network(streets)
     xy = rng.uniform(100, 400, (1, 2))
     (shape,) = circle(network, xy, 5)
-    time = oracle(streets, WALK)
+    time = Oracle(streets, WALK)
     lines = shapely.linestrings(network.xy, indices=np.repeat(np.arange(len(network.u)), np.diff(network.first)))
     places = [line.interpolate(s) for line in lines for s in np.linspace(0, line.length, 7)[1:-1]]
     seconds = np.array([time(xy[0], (p.x, p.y)) for p in places])

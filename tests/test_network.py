@@ -3,11 +3,13 @@
 import subprocess
 import sys
 import textwrap
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse.csgraph import dijkstra
 
 from circle15.errors import ComputeError, InputError, Notes
 from circle15.network import hierarchy as hierarchy_room
@@ -17,7 +19,7 @@ from circle15.network.search import field_to
 from circle15.network.snap import snap
 from circle15.network.survey import survey
 from circle15.network.travel import Pairs, Places, Router, check_agreement, find_ranges, nearest, reachable
-from kit import CYCLE, DRIVE, WALK, make_network, make_streets, oracle, random_streets
+from kit import CYCLE, DRIVE, WALK, Oracle, make_network, make_streets, random_streets
 
 CROSS = [[(0, 0), (500, 0)], [(500, 0), (1000, 0)], [(500, 0), (500, 400)]]
 
@@ -122,7 +124,7 @@ def test_contraction_keeps_the_total_length_and_every_path(seed):
     inner = np.ones(len(steps), dtype=bool)
     inner[streets.first[1:-1] - 1] = False
     assert network.length_m.sum() == pytest.approx(steps[inner].sum(), rel=1e-12)
-    time = oracle(streets, WALK)
+    time = Oracle(streets, WALK)
     a, b = rng.uniform(-50, 450, (2, 6, 2))
     points, target = snap(network, a, 300.0), places(network, b)
     for k in range(len(b)):
@@ -162,10 +164,9 @@ def test_an_unknown_place_is_off_the_network():
 
 @pytest.mark.parametrize("engine", ["scipy", "pandana"])
 @pytest.mark.parametrize(("length", "count"), [(1000.0, 1), (1000.001, 0)])
-def test_exactly_fifteen_minutes_is_within(engine, length, count, monkeypatch):
-    monkeypatch.setattr("circle15.network.travel.PAIRS_WORTH_A_HIERARCHY", 0)
+def test_exactly_fifteen_minutes_is_within(engine, length, count):
     pieces = np.linspace(0, length, 11)
-    lines = [[(x, 0), (y, 0)] for x, y in zip(pieces, pieces[1:], strict=False)]
+    lines = [[(x, 0), (y, 0)] for x, y in pairwise(pieces)]
     lines += [[(x, 0), (x, 20)] for x in pieces]  # junctions, so that nothing is contracted away
     network = make_network(make_streets(lines))
     result = router(network, [(0, 0)], 15, engine).pairs_within(places(network, [(length, 0)]), np.array([900.0]))
@@ -218,19 +219,20 @@ def test_a_facility_with_two_entrances_counts_once_by_the_nearer():
     assert result.time_s[0] == pytest.approx(200 * 0.9)
 
 
-@pytest.mark.parametrize("engine", ["scipy", "pandana"])
+@pytest.mark.parametrize("engine", ["scipy", "pandana", "from facilities"])
 @pytest.mark.parametrize("speeds", [WALK, CYCLE, DRIVE], ids=["walk", "cycle", "drive"])
 @pytest.mark.parametrize("seed", range(4))
-def test_pairs_agree_with_networkx_on_the_uncontracted_streets(engine, speeds, seed, monkeypatch):
-    monkeypatch.setattr("circle15.network.travel.PAIRS_WORTH_A_HIERARCHY", 0)
+def test_pairs_agree_with_networkx_on_the_uncontracted_streets(engine, speeds, seed):
     rng = np.random.default_rng(seed)
     streets = random_streets(rng, 7)
     network = make_network(streets, speeds)
     origins, targets = rng.uniform(-80, 680, (12, 2)), rng.uniform(-80, 680, (9, 2))
     limit = np.full(12, 420.0 if speeds is WALK else 150.0)
-    routing = Router(network, snap(network, origins, 300.0), origins, limit, engine, (float(limit[0]),))
+    few = engine == "from facilities"
+    how = "scipy" if few else engine
+    routing = Router(network, snap(network, origins, 300.0), origins, limit, how, (float(limit[0]),), few)
     found = survey(routing, places(network, targets), snap(network, origins, 300.0), limit)
-    time = oracle(streets, speeds)
+    time = Oracle(streets, speeds)
     truth = np.array([[time(a, b) for b in targets] for a in origins])
     got = np.full(truth.shape, np.inf)
     got[found.pairs.origin, found.pairs.facility] = found.pairs.time_s
@@ -295,7 +297,7 @@ def test_ranges_hold_exactly_the_nodes_within_the_limit():
 def comb(km: float) -> list:
     """A long street in pieces of 1 km with short side streets."""
     x = np.arange(0, km * 1000 + 1, 1000.0)
-    return [[(a, 0), (b, 0)] for a, b in zip(x, x[1:], strict=False)] + [[(a, 0), (a, 30)] for a in x]
+    return [[(a, 0), (b, 0)] for a, b in pairwise(x)] + [[(a, 0), (a, 30)] for a in x]
 
 
 @pytest.mark.parametrize("km", [35, 61, 2000])
@@ -323,8 +325,6 @@ def test_a_long_street_is_built_in_time_and_right(km):
 def test_the_bound_is_not_below_the_longest_shortest_path():
     for seed in range(8):
         network = make_network(random_streets(np.random.default_rng(seed), 6, one_way=0.5))
-        from scipy.sparse.csgraph import dijkstra
-
         every = dijkstra(network.graph)
         assert longest_path_bound(network) >= every[np.isfinite(every)].max()
 

@@ -57,9 +57,9 @@ def write_layer(path: Path, layer: str, columns: Columns, geometries: Iterable[s
     frame.to_file(path, layer=layer, driver="GPKG", engine="pyogrio", mode="a" if path.exists() else "w")
 
 
-def committee_areas() -> list[Polygon]:
+def committee_areas() -> list[shapely.Geometry]:
     """Return each committee's land: the part of its town that is nearest to it, in the order of `COMMITTEES`."""
-    areas: list[Polygon] = [Polygon()] * len(COMMITTEES)
+    areas: list[shapely.Geometry] = [Polygon()] * len(COMMITTEES)
     for town in TOWNS:
         rows = [i for i, c in enumerate(COMMITTEES) if c.town == town.key]
         cells = shapely.voronoi_polygons(MultiPoint([COMMITTEES[i].xy for i in rows]), extend_to=box(*town.box)).geoms
@@ -89,12 +89,12 @@ def write_population(streets: Streets, rng: np.random.Generator, path: Path) -> 
     west, south, east, north = RASTER
     x = np.arange(west, east, PIXEL) + PIXEL / 2
     y = np.arange(north, south, -PIXEL) - PIXEL / 2
-    grid = shapely.points(*np.meshgrid(x, y))
+    grid = np.asarray(shapely.points(*np.meshgrid(x, y)))
     near = shapely.distance(grid, shapely.union_all(streets.lines(walkable=True)))
     persons = np.where(near < 120, rng.integers(2, 9, grid.shape), 0)  # the neighbours
     for town in TOWNS:
         inside = shapely.contains(box(*town.box), grid)
-        density = rng.gamma(4.0, town.persons_per_pixel / 4.0, grid.shape).round()
+        density = np.round(rng.gamma(4.0, town.persons_per_pixel / 4.0, grid.shape))
         persons = np.where(inside, np.where(near < town.built_within, density, 0), persons)
     wet = [Point(x, y).buffer(radius) for x, y, radius in (LAKE, WETLAND)]
     empty = shapely.union_all([RIVER, *wet, *(box(*park.box) for park in PARKS)])
@@ -136,7 +136,7 @@ def beside_street(rng: np.random.Generator, around: XY, walkable: shapely.Geomet
     """Return a place 8 to 20 m from a street, 40 to 300 m from `around`."""
     angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(40, 300)
     wish = Point(around[0] + reach * np.cos(angle), around[1] + reach * np.sin(angle))
-    on = walkable.interpolate(walkable.project(wish))
+    on = shapely.line_interpolate_point(walkable, shapely.line_locate_point(walkable, wish))
     angle, off = rng.uniform(0, 2 * np.pi), rng.uniform(8, 20)
     return round(on.x + off * np.cos(angle), 1), round(on.y + off * np.sin(angle), 1)
 
@@ -204,7 +204,7 @@ def write_facilities(facilities: list[Facility], folder: Path) -> None:
 def write_bus_stops(streets: Streets, path: Path) -> None:
     """Put a stop every 700 m along the larger streets, 8 m beside them."""
     to_lonlat = pyproj.Transformer.from_crs(CRS, "EPSG:4326", always_xy=True)
-    rows: list[tuple[object, ...]] = []
+    rows: list[tuple[str, str, str, str, Point]] = []
     for points, tags in streets.ways:
         line = LineString(points)
         if tags.get("highway") not in ("secondary", "tertiary") or tags.get("bridge"):

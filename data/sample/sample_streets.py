@@ -126,8 +126,8 @@ def urban_streets(streets: Streets, rng: np.random.Generator) -> None:
 
 def alleys(streets: Streets, rng: np.random.Generator) -> None:
     """Town A: dead-end alleys and passages in the blocks, away from everything that was placed by hand."""
-    busy = MultiPoint([c.xy for c in COMMITTEES] + [p.xy for p in PLANTED]).buffer(40)
-    busy = shapely.union_all([busy, *(box(*p.box).buffer(20) for p in PARKS)])
+    placed = MultiPoint([c.xy for c in COMMITTEES] + [p.xy for p in PLANTED]).buffer(40)
+    busy = shapely.union_all([placed, *(box(*p.box).buffer(20) for p in PARKS)])
     kept = shapely.union_all(streets.lines(walkable=True))
     for x0, x1 in pairwise(A_X):
         for y0, y1 in pairwise(A_Y):
@@ -156,10 +156,10 @@ def superblock_streets(streets: Streets) -> None:
             half = y0 + deep / 2
             streets.add([(middle, y0), (middle, y0 + 20), (middle, half), (middle, y0 + deep)], highway="residential")
             streets.node_tags[(middle, y0 + 20.0)] = {"barrier": "gate", "access": "yes"}
-            for y in (half, y0 + deep):
-                streets.add([(middle - wide, y), (middle, y), (middle + wide, y)], highway="living_street")
-            for x in (middle - wide, middle + wide):
-                streets.add([(x, y0 + deep), (x, half), (x, half - 60)], highway="footway")
+            for bar in (half, y0 + deep):
+                streets.add([(middle - wide, bar), (middle, bar), (middle + wide, bar)], highway="living_street")
+            for side in (middle - wide, middle + wide):
+                streets.add([(side, y0 + deep), (side, half), (side, half - 60)], highway="footway")
             # A second gate exists, but its lane is private: whoever ignores that finds a short cut.
             gate = (middle, (y0 + deep + y1) / 2)
             streets.add([(middle, y0 + deep), gate, (middle, y1)], highway="service", access="private")
@@ -198,11 +198,11 @@ def rural_streets(streets: Streets, rng: np.random.Generator) -> None:
     streets.add([(2440, -3300), (2810, -3300)], route="ferry", foot="yes", bicycle="yes", duration="00:10")
     mouth = min(middle, key=lambda p: float(np.hypot(p[0] - CLOSED_LANE[-1][0], p[1] - CLOSED_LANE[-1][1])))
     streets.add([*CLOSED_LANE, mouth], highway="service", oneway="yes", name="出口路")
-    x, y, radius = ISLAND
+    x0, y0, radius = ISLAND
     turn = np.linspace(0, 2 * np.pi, 15)
-    streets.add([(x + radius * np.cos(a), y + radius * np.sin(a)) for a in turn[:-1]] + [(x + radius, y)],
-                highway="path", name="湖心环路")  # fmt: skip
-    streets.add([(x - radius, y), (x, y), (x + radius, y)], highway="path", name="湖心环路")
+    ring = [(x0 + radius * np.cos(a), y0 + radius * np.sin(a)) for a in turn[:-1]]
+    streets.add([*ring, ring[0]], highway="path", name="湖心环路")
+    streets.add([(x0 - radius, y0), (x0, y0), (x0 + radius, y0)], highway="path", name="湖心环路")
     lanes(streets, rng)
 
 

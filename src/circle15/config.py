@@ -1,13 +1,12 @@
 """One TOML file describes one district and year. Unknown keys are errors, and each names the nearest known one."""
 
-import difflib
-import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from circle15.errors import ConfigError, Problem
+from circle15.toml import problems_of, read_toml
 
 
 class _Section(BaseModel):
@@ -124,70 +123,6 @@ def load_config(path: Path) -> Config:
         raise ConfigError(*problems)
     config._path = path  # noqa: SLF001 - pydantic's private attribute of this very module
     return config
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return the content of a TOML file, or raise a `ConfigError` that names file and line."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigError(Problem("no such file", str(path), remedy="Check the path.")) from None
-    except IsADirectoryError:
-        raise ConfigError(Problem("is a folder, not a TOML file", str(path), remedy="Name the file in it.")) from None
-    except OSError as error:
-        raise ConfigError(Problem(f"cannot be read ({error.strerror})", str(path))) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            Problem(f"is not UTF-8 (byte {error.start})", str(path), remedy="Save the file as UTF-8.")
-        ) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(Problem(f"is not valid TOML: {error}", str(path), remedy="Correct that line.")) from None
-
-
-def problems_of(error: ValidationError, model: type[BaseModel], where: str) -> list[Problem]:
-    """Translate pydantic's findings into problems that name the key, and the nearest known one where it is unknown."""
-    problems = []
-    for item in error.errors():
-        key = _dotted(item["loc"])
-        if item["type"] == "extra_forbidden":
-            known = _known_keys(model, item["loc"][:-1])
-            near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
-            remedy = f'Did you mean "{near[0]}"?' if near else f"Known here: {', '.join(known)}."
-            problems.append(Problem(f'unknown key "{key}"', where, remedy=remedy))
-        elif item["type"] == "missing":
-            problems.append(Problem(f'the key "{key}" is missing', where, remedy="Add it."))
-        else:
-            problems.append(Problem(f'"{key}": {item["msg"]} (found {item["input"]!r:.80})', where))
-    return problems
-
-
-def _dotted(loc: tuple[int | str, ...]) -> str:
-    text = ""
-    for part in loc:
-        text += f"[{part + 1}]" if isinstance(part, int) else (f".{part}" if text else part)
-    return text
-
-
-def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    for part in loc:
-        if isinstance(part, int):
-            continue
-        field = model.model_fields.get(part)
-        inner = _model_in(field.annotation) if field else None
-        if inner is None:
-            return []
-        model = inner
-    return list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for part in getattr(annotation, "__args__", ()):
-        found = _model_in(part)
-        if found:
-            return found
-    return None
 
 
 def _contradictions(config: Config, where: str) -> list[Problem]:

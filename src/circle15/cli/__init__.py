@@ -1,6 +1,107 @@
-"""The commands. The only room that prints, asks or exits."""
+"""The commands. The only room that prints, asks or exits.
+
+Exit codes: 0 done; 1 done, and the standard is not met (only with ``--fail-under``); 2 usage or configuration; 3 bad
+input; 4 failed while computing; 5 output cannot be written; 70 a bug; 130 interrupted.
+"""
+
+import contextlib
+import io
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from circle15 import __version__
+from circle15.cli.compute import compute
+from circle15.cli.terminal import Terminal, mute_stdout
+from circle15.errors import Circle15Error, ComputeError
+
+EXIT_USAGE = 2
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+"""Of a help text that nobody reads to its end, as every Unix command does; a run that is done stays 0."""
+PROBLEMS_SHOWN = 50
 
 
-def main() -> None:
-    """Run the command line."""
-    raise NotImplementedError
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.version_option(__version__)
+@click.pass_context
+def circle15(context: click.Context) -> None:
+    """Find out what every committee reaches within 15 minutes, held against one standard."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(EXIT_USAGE)
+
+
+circle15.add_command(compute)
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no Chinese is no reason to fail
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code; every message goes to stderr."""
+    terminal = Terminal()
+    code = 0
+    try:
+        # Not click's own main(): it takes an EOFError anywhere for Ctrl-C, and leaves with 1 on a broken pipe.
+        with circle15.make_context("circle15", list(arguments), obj=terminal) as context:
+            circle15.invoke(context)
+    except click.exceptions.Exit as leave:
+        code = leave.exit_code
+    except click.UsageError as error:
+        usage = "" if error.ctx is None else f"{error.ctx.get_usage()}\n"
+        terminal.say(f"{usage}error: {error.format_message()}")
+        code = error.exit_code
+    except Circle15Error as error:
+        _tell(terminal, error)
+        code = error.exit_code
+    except MemoryError:
+        _explain(terminal)
+        terminal.say("error: not enough memory. Free some, or take a smaller area.")
+        code = ComputeError.exit_code
+    except KeyboardInterrupt:
+        terminal.say("interrupted; nothing was written")
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        mute_stdout()
+        code = EXIT_BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it is our fault
+        _explain(terminal)
+        hint = "" if terminal.verbosity > 0 else " (-v shows where)"
+        name = type(error).__name__
+        terminal.say(f"error: a bug in circle15 {__version__}: {name}: {error}{hint}. Please report it.")
+        code = EXIT_BUG
+    return code
+
+
+def _tell(terminal: Terminal, error: Circle15Error) -> None:
+    for problem in error.problems[:PROBLEMS_SHOWN]:
+        terminal.say(f"error: {problem}")
+    more = len(error.problems) - PROBLEMS_SHOWN
+    if more > 0:
+        terminal.say(f"error: and {more} more of them.")
+
+
+def _explain(terminal: Terminal) -> None:
+    if terminal.verbosity > 0:
+        terminal.say(traceback.format_exc().rstrip())
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Treat a polite kill like Ctrl-C, so that a run cleans up after itself."""
+    del number, frame
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough, cleaning up must not be cut short
+    raise KeyboardInterrupt

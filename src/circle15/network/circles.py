@@ -110,10 +110,7 @@ def _allocate(network: Network, xy: FloatArray, reach_m: float) -> _Raster:
 
 def _sample_edges(network: Network) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray]:
     """Return places along all edges, at least two a pixel: edge, metres along it, coordinates."""
-    lines = np.asarray(
-        shapely.linestrings(network.xy, indices=np.repeat(np.arange(len(network.u)), np.diff(network.first)))
-    )
-    xy, edge = shapely.get_coordinates(shapely.segmentize(lines, PIXEL_M / 2), return_index=True)
+    xy, edge = shapely.get_coordinates(shapely.segmentize(network.lines, PIXEL_M / 2), return_index=True)
     total = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy, axis=0).T))])
     begin = np.concatenate([[0], np.flatnonzero(np.diff(edge)) + 1])
     return edge.astype(np.int64), total - total[begin][edge], xy

@@ -68,9 +68,7 @@ def find_entrances(
 def _meet_boundaries(
     network: Network, areas: npt.NDArray[np.object_], max_snap_m: float
 ) -> tuple[FloatArray, npt.NDArray[np.int64], int]:
-    edges = np.asarray(
-        shapely.linestrings(network.xy, indices=np.repeat(np.arange(len(network.u)), np.diff(network.first)))
-    )
+    edges = network.lines
     tree = shapely.STRtree(edges)
     boundary = shapely.boundary(areas)
     area, edge = tree.query(boundary, predicate="intersects")

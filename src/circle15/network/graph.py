@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 from scipy import sparse
 from scipy.sparse import csgraph
 
@@ -85,6 +86,23 @@ class Network:
     def nodes(self) -> int:
         """Number of nodes."""
         return len(self.node_xy)
+
+    @cached_property
+    def segments(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray, shapely.STRtree]:
+        """The straight pieces of all edges: first vertex, edge, metres before it on the edge, and their tree."""
+        size = np.diff(self.first)
+        edge_of_vertex = np.repeat(np.arange(len(size)), size)
+        vertex = np.flatnonzero(edge_of_vertex[1:] == edge_of_vertex[:-1])
+        edge = edge_of_vertex[vertex]
+        total = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(self.xy, axis=0).T))])
+        pieces = np.stack([self.xy[vertex], self.xy[vertex + 1]], axis=1)
+        tree = shapely.STRtree(np.asarray(shapely.linestrings(pieces)))
+        return vertex, edge, total[vertex] - total[self.first[edge]], tree
+
+    @property
+    def lines(self) -> npt.NDArray[np.object_]:
+        """Every edge as a shapely LineString."""
+        return np.asarray(shapely.linestrings(self.xy, indices=np.repeat(np.arange(len(self.u)), np.diff(self.first))))
 
     @cached_property
     def arcs(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int64]]:

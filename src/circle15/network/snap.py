@@ -76,9 +76,8 @@ def snap(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
     Of equally near pieces of street the one with the lowest edge number counts, so the result doesn't depend on
     the order of the points.
     """
-    vertex, edge, before_m = _segments(network)
+    vertex, edge, before_m, tree = network.segments
     a, b = network.xy[vertex], network.xy[vertex + 1]
-    tree = shapely.STRtree(np.asarray(shapely.linestrings(np.stack([a, b], axis=1))))
     known = np.flatnonzero(np.isfinite(xy).all(axis=1))
     point, segment = tree.query_nearest(shapely.points(xy[known]), max_distance=max_snap_m, all_matches=True)
     order = np.lexsort((segment, point))
@@ -120,16 +119,6 @@ def place(network: Network, edge: npt.NDArray[np.int64], along_m: FloatArray, le
         from_u=np.where(forward | at_u, up, np.inf),
         from_v=np.where(backward | at_v, down, np.inf),
     )
-
-
-def _segments(network: Network) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray]:
-    """Return (first vertex, edge, metres before it on the edge) of every straight piece."""
-    size = np.diff(network.first)
-    edge_of_vertex = np.repeat(np.arange(len(size)), size)
-    vertex = np.flatnonzero(edge_of_vertex[1:] == edge_of_vertex[:-1])
-    edge = edge_of_vertex[vertex]
-    total = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(network.xy, axis=0).T))])
-    return vertex, edge, total[vertex] - total[network.first[edge]]
 
 
 def _fill(size: int, at: npt.NDArray[np.int64], values: npt.NDArray, default: float) -> npt.NDArray:  # type: ignore[type-arg]

@@ -24,9 +24,6 @@ from circle15.units import TIME_TOLERANCE_S, FloatArray, distance_m, speed_m_per
 IntArray = npt.NDArray[np.int64]
 Engine = Literal["pandana", "scipy"]
 
-PAIRS_WORTH_A_HIERARCHY = 150_000
-"""Below this many node pairs, ranges are cheaper than building a hierarchy first (measured, see docs/decisions.md)."""
-
 
 @dataclass(frozen=True)
 class Places:
@@ -48,7 +45,13 @@ class Places:
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> "Places":
         """Return the entrances of the facilities whose row is marked in `chosen`."""
-        index = np.flatnonzero(chosen[self.facility])
+        return self._take(np.flatnonzero(chosen[self.facility]))
+
+    def of_one(self, facility: int) -> "Places":
+        """Return the entrances of one facility."""
+        return self._take(np.flatnonzero(self.facility == facility))
+
+    def _take(self, index: IntArray) -> "Places":
         return Places(self.snapped.take(index), self.xy[index], self.facility[index])
 
 
@@ -186,6 +189,8 @@ class Router:
         The longest threshold of each committee in this mode; NaN where none applies.
     engine : {"pandana", "scipy"}
         What answers: the hierarchy, or ranges.
+    from_facilities : bool
+        Search from each facility instead: cheaper where a mode is asked about fewer facilities than committees.
     thresholds_s : tuple of float
         Every threshold that a time will be held against; near one of them the hierarchy's times are settled exactly.
     """
@@ -196,6 +201,7 @@ class Router:
     limit_s: FloatArray
     engine: Engine
     thresholds_s: tuple[float, ...]
+    from_facilities: bool = False
 
     @cached_property
     def hierarchy(self) -> Hierarchy:
@@ -222,9 +228,10 @@ class Router:
         limit_s : float64 array of shape (origins,)
             Seconds; NaN where the committee isn't asked about; at most the router's own limit.
         """
+        if self.from_facilities:
+            return self._by_facility(places, limit_s)
         origin, place = self._in_straight_range(places, limit_s)
-        node_pairs = 4 * len(origin)
-        if self.engine == "pandana" and ("hierarchy" in self.__dict__ or node_pairs >= PAIRS_WORTH_A_HIERARCHY):
+        if self.engine == "pandana":
             time_s = self._by_hierarchy(origin, place, places.snapped)
             apart = np.abs(time_s[:, None] - np.array(self.thresholds_s)).min(axis=1, initial=np.inf)
             near = apart <= self.hierarchy.error_s
@@ -233,12 +240,22 @@ class Router:
             time_s = self._by_ranges(self.ranges, origin, place, places.snapped)
         time_s = self._with_same_edge(time_s, origin, place, places.snapped)
         inside = time_s <= limit_s[origin] + TIME_TOLERANCE_S
-        origin, facility, time_s = origin[inside], places.facility[place[inside]], time_s[inside]
-        order = np.lexsort((time_s, facility, origin))
-        origin, facility, time_s = origin[order], facility[order], time_s[order]
-        new = np.ones(len(origin), dtype=bool)
-        new[1:] = (origin[1:] != origin[:-1]) | (facility[1:] != facility[:-1])
-        return Pairs(origin[new], facility[new], time_s[new])
+        return _least(origin[inside], places.facility[place[inside]], time_s[inside])
+
+    def _by_facility(self, places: Places, limit_s: FloatArray) -> Pairs:
+        """Search from each facility on the transposed graph; for modes whose facilities are fewer than committees."""
+        limit = float(np.nanmax(limit_s, initial=0.0))
+        origins, facilities, times = [], [], []
+        for facility in np.unique(places.facility).tolist():
+            own = places.of_one(facility)
+            time_s, _ = at_points(self.network, field_to(self.network, own.snapped, limit), self.origins, own.snapped)
+            inside = np.flatnonzero(time_s <= np.where(np.isfinite(limit_s), limit_s, -1.0) + TIME_TOLERANCE_S)
+            origins.append(inside)
+            facilities.append(np.full(len(inside), facility, dtype=np.int64))
+            times.append(time_s[inside])
+        if not origins:
+            return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+        return _least(np.concatenate(origins), np.concatenate(facilities), np.concatenate(times))
 
     def _in_straight_range(self, places: Places, limit_s: FloatArray) -> tuple[IntArray, IntArray]:
         """Return the pairs that a straight line at the network's top speed could join within the limit."""
@@ -291,6 +308,15 @@ class Router:
                 total = direct[pair] + self.origins.leg_s[pair[0]] + places.leg_s[pair[1]]
                 time_s[row] = min(time_s[row], total)
         return time_s
+
+
+def _least(origin: IntArray, facility: IntArray, time_s: FloatArray) -> Pairs:
+    """Return each origin × facility once, by its nearest entrance."""
+    order = np.lexsort((time_s, facility, origin))
+    origin, facility, time_s = origin[order], facility[order], time_s[order]
+    new = np.ones(len(origin), dtype=bool)
+    new[1:] = (origin[1:] != origin[:-1]) | (facility[1:] != facility[:-1])
+    return Pairs(origin[new], facility[new], time_s[new])
 
 
 def check_agreement(network: Network, time_s: FloatArray, pairs: Pairs, limit_s: FloatArray, error_s: float) -> float:

@@ -84,7 +84,8 @@ def _survey_mode(
     with run.clock.stage(f"places by {mode}"):
         origin_xy = xy_of(inputs.committees)
         origins = run.snap(networks, mode, origin_xy)
-        router = Router(networks.of[mode], origins, origin_xy, limit_s, run.config.network.engine, thresholds_s)
+        few = int(inputs.facilities.table["type_id"].isin(list(limits)).sum()) < len(inputs.committees)
+        router = Router(networks.of[mode], origins, origin_xy, limit_s, run.config.network.engine, thresholds_s, few)
         cell_row, cells, cell_xy = _cells(run, inputs, networks, mode, np.isfinite(limit_s))
         places = _places(run, inputs, networks, mode)
     _note_committees(run, inputs, router, mode)

@@ -1,0 +1,161 @@
+"""``circle15 compute``: from a configuration to verdicts, files and a table of rates."""
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from circle15.cli.report import as_json, print_tables, text_of_rate
+from circle15.cli.terminal import Stages, Terminal
+from circle15.errors import ConfigError, OutputError, Problem
+
+if TYPE_CHECKING:
+    from circle15.config import Config
+    from circle15.pipeline import Outcome
+
+EXIT_NOT_MET = 1
+FIRST_YEAR, LAST_YEAR = 1900, 2200
+
+EXAMPLE = """
+\b
+Examples:
+  circle15 compute configs/sample.toml
+  circle15 compute pudong.toml --as-of 2023 --out out/2023 --fail-under 95
+  circle15 compute pudong.toml -q --json > rates.json
+"""
+
+
+@click.command(epilog=EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder to write; wins over run.out.")
+@click.option(
+    "--as-of", type=click.IntRange(FIRST_YEAR, LAST_YEAR), metavar="YEAR", help="Facilities open in that year count."
+)
+@click.option("--standard", metavar="ID|PATH", help="Hold the district against this standard; wins over run.standard.")
+@click.option(
+    "--engine", type=click.Choice(["pandana", "scipy"]), help="Engine of the travel times; both give the same verdicts."
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    envvar="CIRCLE15_CACHE",
+    help="Folder for intermediate results.  [env: CIRCLE15_CACHE; default: ~/.cache/circle15]",
+)
+@click.option("--no-cache", is_flag=True, help="Keep no intermediate results and use none.")
+@click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, which some spreadsheets need.")
+@click.option("--fresh", is_flag=True, help="Write anew even if the outputs are those that this run would give.")
+@click.option(
+    "--fail-under",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Exit with 1 if the district's item rate is below.",
+)
+@click.option("--json", "json_wanted", is_flag=True, help="Print one JSON document instead of tables.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no stages and no notes, errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the rows that notes concern, and tracebacks.")
+@click.pass_context
+def compute(
+    context: click.Context,
+    *,
+    config: Path,
+    out: Path | None,
+    standard: str | None,
+    as_of: int | None,
+    engine: str | None,
+    cache: Path | None,
+    no_cache: bool,
+    bom: bool,
+    fresh: bool,
+    fail_under: float | None,
+    json_wanted: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Judge every committee × type of the district that CONFIG describes, and write the results.
+
+    stdout takes the rates by domain with the worst towns and types, stderr the stages and notes.
+    """
+    if quiet and verbose:
+        raise click.UsageError("-q and -v exclude each other", context)
+    terminal: Terminal = context.ensure_object(Terminal)
+    terminal.verbosity = int(verbose) - int(quiet)
+    store = _cache_folder(context, cache, no_cache=no_cache)
+
+    # Late, so that --help and a mistyped option answer at once: these bring the geospatial libraries.
+    from circle15.config import load_config  # noqa: PLC0415
+
+    loaded = load_config(config)
+    folder = _out_folder(loaded, out)
+
+    from circle15 import pipeline  # noqa: PLC0415
+
+    with Stages(terminal) as stages:
+        outcome = pipeline.compute(
+            loaded,
+            out=folder,
+            standard=standard,
+            as_of=as_of,
+            engine=engine,
+            cache=store,
+            bom=bom,
+            fresh=fresh,
+            progress=stages,
+        )
+    terminal.tell_notes(outcome.notes)
+    if outcome.unchanged and terminal.verbosity >= 0:
+        terminal.say("unchanged: nothing that decides the outputs has changed since they were written (--fresh redoes)")
+    terminal.print_data(as_json(outcome) if json_wanted else print_tables(outcome))
+    if fail_under is not None and not _meets(outcome, fail_under, terminal):
+        context.exit(EXIT_NOT_MET)
+
+
+def _cache_folder(context: click.Context, cache: Path | None, *, no_cache: bool) -> Path | None:
+    """Return the folder for intermediate results: the one asked for, else the user's usual place; None for none."""
+    if no_cache:
+        if context.get_parameter_source("cache") == click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError("--cache and --no-cache exclude each other", context)
+        return None
+    try:
+        folder = cache or _usual_cache()
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home folder
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        if cache is not None:
+            remedy = "Choose another folder with --cache, or none with --no-cache."
+            raise OutputError(Problem(f"cannot be made the cache ({why})", str(cache), remedy=remedy)) from error
+        if context.obj.verbosity >= 0:
+            context.obj.say(f"note: nothing is cached: the usual place cannot be written ({why})")
+        return None
+    return folder
+
+
+def _usual_cache() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "circle15"
+
+
+def _out_folder(config: "Config", out: Path | None) -> Path:
+    if out is not None:
+        return out
+    if config.run.out is None:
+        remedy = 'Add out = "…" under [run], or give --out DIR.'
+        raise ConfigError(Problem("no folder to write to", str(config.path), remedy=remedy))
+    return Path(config.run.out)
+
+
+def _meets(outcome: "Outcome", percent: float, terminal: Terminal) -> bool:
+    """Return whether the district's item rate reaches `percent`, in exact fractions: 57 of 100 are not below 57 %."""
+    district = outcome.results_rates["district"]
+    passed = int(district["passed"].sum())
+    judged = passed + int(district["failed"].sum())
+    if judged == 0:
+        terminal.say(f"not met: no item could be judged, so the item rate is not known to reach {percent:g} %")
+        return False
+    if Fraction(passed, judged) * 100 >= Fraction(str(percent)):
+        return True
+    rate = text_of_rate(passed / judged)
+    terminal.say(f"not met: the item rate is {rate} ({passed} of {judged}), below {percent:g} %")
+    return False

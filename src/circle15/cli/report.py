@@ -1,0 +1,116 @@
+"""What goes to stdout after a run: tables for a reader, or one JSON document for a script."""
+
+import io
+import json
+import math
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from circle15.pipeline import Outcome
+
+WORST = 5
+UNLIMITED = 10_000
+"""Width of what is piped: nothing is folded or cut."""
+NAMES = ("name", "zh", "name_zh", "domain_zh", "type_zh", "town", "zone_zh")
+"""Columns that may carry a name beside the id."""
+TENTHS = 1000
+"""Tenths of a percent in 1."""
+
+
+def text_of_rate(rate: float) -> str:
+    """Return a share of 1 as percent, rounded down to a tenth: 100.0 % means all of them. ``–`` where it is NaN."""
+    if math.isnan(rate):
+        return "–"
+    # A share such as 0.57 times 1000 is 569.9999…; what is that near to a tenth is that tenth.
+    return f"{math.floor(round(rate * TENTHS, 6)) / 10:.1f} %"
+
+
+def as_json(outcome: "Outcome") -> str:
+    """Return the outcome as a JSON document; a rate that nothing is known of is null."""
+    document: dict[str, Any] = {
+        "folder": str(outcome.folder),
+        "unchanged": outcome.unchanged,
+        "gaps": outcome.gaps,
+        **{name: _records(table) for name, table in outcome.results_rates.items()},
+        "notes": [{"code": n.code, "count": n.count, "text": n.text} for n in dict.fromkeys(outcome.notes.items)],
+        "files": outcome.files,
+        "timings": outcome.timings,
+    }
+    document["district"] = next(iter(document["district"]), None)
+    return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def print_tables(outcome: "Outcome") -> str:
+    """Return the result table, the worst towns and types, and where the files lie, as wide as stdout bears."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else UNLIMITED
+    text = io.StringIO()
+    console = Console(file=text, width=width, force_terminal=terminal, highlight=False, legacy_windows=False)
+    rates = outcome.results_rates
+    console.print(_domains(rates["domains"], rates["district"]))
+    console.print(_worst("towns", rates["towns"], "town_id"))
+    types = rates["types"]
+    counted = types[types["headline"].astype(bool)] if "headline" in types else types
+    console.print(_worst("types", counted, "type_id"))
+    console.print(Text(f"{outcome.gaps} gaps · rates are rounded down"))
+    console.print(Text(f"{outcome.folder}: {', '.join(sorted(outcome.files))}, run.json", overflow="fold"))
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def _domains(domains: "pd.DataFrame", district: "pd.DataFrame") -> Table:
+    table = _table("domain", "items", "committees", "population", "passed", "failed", "unknown")
+    for row in domains.to_dict("records"):
+        table.add_row(_label(row, "domain"), *_rates(row))
+    table.add_section()
+    for row in district.to_dict("records"):
+        table.add_row("all", *_rates(row), style="bold")
+    return table
+
+
+def _worst(what: str, rates: "pd.DataFrame", key: str) -> Table | Text:
+    """Return the groups with the lowest item rates, those with most fails first among equals."""
+    failing = rates[rates["failed"] > 0]
+    if failing.empty:
+        return Text(f"no gap in any of the {what}\n")
+    worst = failing.sort_values(["item_rate", "failed", key], ascending=[True, False, True]).head(WORST)
+    table = _table(f"worst {what}", "items", "passed", "failed", "unknown")
+    for row in worst.to_dict("records"):
+        table.add_row(_label(row, key), text_of_rate(row["item_rate"]), *_counts(row))
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", padding=(0, 1))
+    table.add_column(first, overflow="fold")
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _label(row: dict[Any, Any], key: str) -> Text:
+    name = next((str(row[c]) for c in NAMES if isinstance(row.get(c), str) and row[c]), "")
+    return Text(f"{row[key]} {name}" if name else str(row[key]))
+
+
+def _rates(row: dict[Any, Any]) -> list[str]:
+    return [*(text_of_rate(float(row[c])) for c in ("item_rate", "committee_rate", "population_rate")), *_counts(row)]
+
+
+def _counts(row: dict[Any, Any]) -> list[str]:
+    return [f"{int(row[c])}" for c in ("passed", "failed", "unknown")]
+
+
+def _records(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Return the rows as dictionaries of plain JSON values."""
+    plain = table.astype(object).where(table.notna(), None)
+    rows: list[dict[str, Any]] = json.loads(json.dumps(plain.to_dict("records"), default=lambda v: v.item()))
+    return rows

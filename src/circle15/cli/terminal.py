@@ -1,0 +1,127 @@
+"""What goes to stderr: stages with their time, notes, messages."""
+
+import contextlib
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from circle15.errors import ROWS_SHOWN, Note, Notes, OutputError, Problem
+
+
+@dataclass
+class Terminal:
+    """Stderr of one command, as talkative as asked for.
+
+    Attributes
+    ----------
+    verbosity : int
+        Below 0 only errors, 0 stages and notes, above 0 also rows and tracebacks.
+    """
+
+    verbosity: int = 0
+    _deaf: bool = field(default=False, init=False)
+
+    def say(self, text: str) -> None:
+        """Print a line to stderr; if nobody reads it any more (a closed pipe), say no more and go on."""
+        if self._deaf:
+            return
+        try:
+            click.echo(text, err=True)
+        except BrokenPipeError:
+            self._deaf = True
+
+    def print_data(self, text: str) -> None:
+        """Print what was asked for to stdout; a reader that has enough (``| head``) is no failure of the run.
+
+        Raises
+        ------
+        OutputError
+            If stdout cannot take it (a file on a full disk).
+        """
+        try:
+            click.echo(text, nl=False)
+        except BrokenPipeError:
+            mute_stdout()
+        except OSError as error:
+            mute_stdout()
+            remedy = "The run's files are written; send stdout elsewhere."
+            raise OutputError(Problem(f"cannot be written ({error.strerror})", "stdout", remedy=remedy)) from error
+
+    def tell_notes(self, notes: Notes) -> None:
+        """Print each note once."""
+        if self.verbosity < 0:
+            return
+        for note in dict.fromkeys(notes.items):
+            self.say(f"note: {note.text} ({note.count}{self._rows(note)})")
+
+    def _rows(self, note: Note) -> str:
+        if self.verbosity < 1 or not note.rows:
+            return ""
+        shown = note.rows[:ROWS_SHOWN]
+        return ": " + ", ".join(shown) + (", …" if note.count > len(shown) else "")
+
+
+def mute_stdout() -> None:
+    """Send the rest to nowhere: Python flushes stdout once more when it ends, and would complain then."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class Stages:
+    """Shows the stages of a run (`pipeline.Progress`).
+
+    On a terminal a moving line for the stage under way; there and elsewhere one plain line for each that is over. A
+    context manager: whatever happens inside, the moving line is gone and the cursor is back afterwards.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        console = Console(stderr=True)
+        shown = terminal.verbosity >= 0 and console.is_terminal and not console.is_dumb_terminal
+        self._live = _bar(console) if shown else None
+        self._name = ""
+        self._start = 0.0
+
+    def __enter__(self) -> "Stages":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Begin a stage of `total` steps, if they can be counted."""
+        self.done()
+        self._name, self._start = name, time.perf_counter()
+        if self._live:
+            self._live.add_task(name, total=total)
+
+    def advance(self, n: int = 1) -> None:
+        """Finish `n` steps of the stage."""
+        if self._live and self._live.task_ids:
+            self._live.advance(self._live.task_ids[-1], n)
+
+    def done(self) -> None:
+        """End the stage, if one is under way."""
+        if not self._name:
+            return
+        line = f"{self._name} … {time.perf_counter() - self._start:.1f} s"
+        self._name = ""
+        if self._live:
+            for task in self._live.task_ids:
+                self._live.remove_task(task)
+            self._live.console.print(line, highlight=False, markup=False)
+        elif self._terminal.verbosity >= 0:
+            self._terminal.say(line)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)

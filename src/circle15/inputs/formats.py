@@ -1,0 +1,186 @@
+"""Any vector layer or table of points → its rows as the file has them: nothing renamed or checked, CSV all text."""
+
+import difflib
+import warnings
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+import pyarrow as pa
+import pyogrio
+from pandas.errors import EmptyDataError, ParserError, ParserWarning
+from pyarrow import parquet
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from circle15.config import FacilitiesConfig, SourceConfig
+from circle15.errors import ConfigError, InputError, Notes, Problem
+
+Source = SourceConfig | FacilitiesConfig
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+PARQUET = (".parquet", ".geoparquet", ".pq")
+GB18030_REMEDY = 'If it comes from a Chinese Windows, declare encoding = "gb18030".'
+
+
+def place(config: Source, path: Path) -> str:
+    """Return how messages name the file, its layer included."""
+    return f"{path}, layer {config.layer}" if config.layer else str(path)
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Return a remedy that names the nearest of the `known` words and then all of them."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    every = f"There are: {', '.join(known)}." if known else "There are none."
+    return f'Did you mean "{near[0]}"? {every}' if near else every
+
+
+def require_file(path: Path) -> None:
+    """Raise an `InputError` that names the nearest file of the same folder if `path` does not exist."""
+    if path.exists():
+        return
+    beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.5)
+    hint = f' Did you mean "{near[0]}"?' if near else ""
+    remedy = f"Correct source; it is relative to the configuration file.{hint}"
+    raise InputError(Problem("no such file", str(path), remedy=remedy))
+
+
+def read_rows(config: Source, path: Path, topic: str, notes: Notes) -> pd.DataFrame:
+    """Read a CSV, (Geo)Parquet or any layer that GDAL reads.
+
+    Parameters
+    ----------
+    config : SourceConfig or FacilitiesConfig
+        ``layer`` and ``encoding`` are used here. A CSV is UTF-8 (with or without BOM) unless declared otherwise.
+    path : Path
+        The file, or a folder that GDAL takes for one (``.gdb``).
+    topic : str
+        First part of the codes of `notes`.
+    notes : Notes
+        Gets ``<topic>.encoding_unknown`` for a shapefile that does not tell the encoding of its text.
+
+    Returns
+    -------
+    DataFrame or GeoDataFrame
+        Rows numbered from 0 in the order of the file. All columns of a CSV are text (leading zeros stay).
+
+    Raises
+    ------
+    InputError
+        If the file is missing, unreadable or empty.
+    ConfigError
+        If the layer is not there or has to be named, or a key means nothing for this format.
+    """
+    require_file(path)
+    suffix = path.suffix.lower()
+    if suffix in SEPARATORS:
+        _refuse(config, path, "layer")
+        table = _read_csv(path, config.encoding or "utf-8-sig", SEPARATORS[suffix])
+    elif suffix in PARQUET:
+        _refuse(config, path, "layer", "encoding")
+        table = _read_parquet(path)
+    else:
+        table = _read_gdal(config, path, topic, notes)
+    if table.empty:
+        raise InputError(Problem("has no rows", place(config, path), remedy="Name a file or layer that holds some."))
+    return table
+
+
+def _refuse(config: Source, path: Path, *keys: str) -> None:
+    problems = [
+        Problem(f'"{key}" means nothing for a {path.suffix} file', str(path), remedy=f"Remove {key}.")
+        for key in keys
+        if getattr(config, key)
+    ]
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _read_csv(path: Path, encoding: str, separator: str) -> pd.DataFrame:
+    where = str(path)
+    try:
+        with warnings.catch_warnings():
+            # Rows longer than the header would otherwise lose their last fields with no more than this warning.
+            warnings.simplefilter("error", ParserWarning)
+            head = pd.read_csv(
+                path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False, encoding=encoding
+            )
+            table = pd.read_csv(
+                path, sep=separator, dtype=str, keep_default_na=False, encoding=encoding, index_col=False
+            )
+    except UnicodeDecodeError as error:
+        what = f"is not {encoding.removesuffix('-sig').upper()} text (byte {error.start})"
+        raise InputError(Problem(what, where, remedy=GB18030_REMEDY)) from None
+    except LookupError:
+        raise ConfigError(Problem(f'unknown encoding "{encoding}"', where, remedy=GB18030_REMEDY)) from None
+    except EmptyDataError:
+        raise InputError(Problem("is empty", where, remedy="It needs a line of column names, then rows.")) from None
+    except (ParserError, ParserWarning) as error:
+        what = f"is not a table: {str(error).strip()}"
+        raise InputError(Problem(what, where, remedy="Give every row as many fields as there are columns.")) from None
+    except OSError as error:
+        raise InputError(Problem(f"cannot be read ({error.strerror})", where)) from None
+    names = head.iloc[0].str.strip()
+    twice = sorted(set(names[names.duplicated() & (names != "")]))
+    if twice:
+        raise InputError(Problem(f"two columns are called {', '.join(twice)}", where, remedy="Rename one of them."))
+    table.columns = table.columns.str.strip()
+    return table
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        metadata = parquet.read_schema(path).metadata or {}
+        table = gpd.read_parquet(path) if b"geo" in metadata else pd.read_parquet(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        what = f"cannot be read as Parquet ({str(error).strip().splitlines()[0]})"
+        raise InputError(Problem(what, str(path), remedy="Write the file again.")) from None
+    named = [name for name in table.index.names if name is not None]
+    rows: pd.DataFrame = table.reset_index(drop=not named)  # an id kept as the index is a column like any other
+    return rows
+
+
+def _read_gdal(config: Source, path: Path, topic: str, notes: Notes) -> pd.DataFrame:
+    layer = _choose_layer(config.layer, path)
+    try:
+        table: pd.DataFrame = pyogrio.read_dataframe(path, layer=layer, encoding=config.encoding, on_invalid="ignore")
+    except UnicodeDecodeError:
+        what = f"its text is not {config.encoding or 'in the encoding that it declares'}"
+        raise InputError(Problem(what, place(config, path), remedy=GB18030_REMEDY)) from None
+    except LookupError:
+        raise ConfigError(Problem(f'unknown encoding "{config.encoding}"', place(config, path))) from None
+    except (DataSourceError, DataLayerError, OSError, ValueError) as error:
+        raise InputError(_unreadable(path, error)) from None
+    if path.suffix.lower() == ".shp" and not config.encoding and not path.with_suffix(".cpg").exists():
+        text = table.drop(columns="geometry", errors="ignore").select_dtypes(include=["object", "string"])
+        foreign = [not str(name).isascii() for name in text]
+        foreign += [not str(value).isascii() for column in text for value in text[column].dropna()]
+        notes.add(
+            f"{topic}.encoding_unknown",
+            sum(foreign),
+            f"{path.name} has no .cpg file, so the encoding of its text is GDAL's guess. {GB18030_REMEDY}",
+        )
+    return table
+
+
+def _choose_layer(wanted: str | None, path: Path) -> str:
+    try:
+        layers = pyogrio.list_layers(path)
+    except (DataSourceError, DataLayerError, OSError) as error:
+        raise InputError(_unreadable(path, error)) from None
+    every = [str(name) for name, _ in layers]
+    # QGIS keeps its styles in a table of the same GeoPackage; only layers with geometry compete, if there are any.
+    spatial = [str(name) for name, shape in layers if shape is not None] or every
+    if wanted is not None and wanted not in every:
+        raise ConfigError(Problem(f'no layer "{wanted}"', str(path), remedy=nearest(wanted, every)))
+    if wanted is None and not spatial:
+        raise InputError(Problem("has no layers", str(path), remedy="Name a file that holds some."))
+    if wanted is None and len(spatial) > 1:
+        remedy = f'Name one, e.g. layer = "{spatial[0]}". There are: {", ".join(spatial)}.'
+        raise ConfigError(Problem(f"has {len(spatial)} layers", str(path), remedy=remedy))
+    return wanted or spatial[0]
+
+
+def _unreadable(path: Path, error: Exception) -> Problem:
+    what = f"GDAL cannot read it ({str(error).strip().splitlines()[0]})"
+    return Problem(what, str(path), remedy="Check that the file is whole and that its name ends as its format does.")

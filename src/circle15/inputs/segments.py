@@ -1,0 +1,279 @@
+"""Lines with numbered vertices → streets that are split where they meet: the step that every network format shares."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pyproj import CRS, Transformer
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from circle15.errors import InputError, Notes, Problem
+from circle15.tables import MODES, Streets
+from circle15.units import FloatArray
+
+Int64Array = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+BARRIER_STUB_M = 1.0
+"""Length of the pieces on each side of a barrier that are closed to the modes it shuts out, in metres."""
+STUB_SHARE = 1.0 / 3.0
+"""A stub takes at most this share of its segment, so that two barriers side by side do not swallow it."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Street lines before they are split; all coordinates in the run's CRS.
+
+    Attributes
+    ----------
+    vertex_xy : float64 array of shape (distinct vertices, 2)
+        Coordinates of each distinct vertex.
+    vertex : int64 array of shape (vertices of all lines,)
+        Rows of `vertex_xy`, one line after the other.
+    first : int64 array of shape (lines + 1,)
+        Line ``i`` has the vertices ``vertex[first[i]:first[i + 1]]``, at least two.
+    access : uint8 array of shape (lines, 3)
+        Direction flags in the order of `MODES`.
+    road_class : int16 array of shape (lines,)
+        Index into `road_classes`.
+    road_classes : tuple of str
+        Values of ``highway``.
+    speed_kmh : float64 array of shape (lines,)
+        A speed that overrides the mode's, else NaN.
+    """
+
+    vertex_xy: FloatArray
+    vertex: Int64Array
+    first: Int64Array
+    access: npt.NDArray[np.uint8]
+    road_class: npt.NDArray[np.int16]
+    road_classes: tuple[str, ...]
+    speed_kmh: FloatArray
+
+
+@dataclass(frozen=True)
+class Barriers:
+    """Vertices that some modes may not pass.
+
+    Attributes
+    ----------
+    vertex : int64 array of shape (barriers,)
+        Rows of `Lines.vertex_xy`.
+    open_to : bool array of shape (barriers, 3)
+        Whether each of `MODES` may pass.
+    """
+
+    vertex: Int64Array
+    open_to: BoolArray
+
+
+def project(lon_lat: FloatArray, source_crs: CRS, crs: CRS, where: str) -> FloatArray:
+    """Return coordinates of shape (n, 2) of `source_crs` (x or longitude first) in `crs`.
+
+    Raises
+    ------
+    InputError
+        If any comes out infinite or NaN: the file's CRS is not what it says, or `crs` is of another part of the world.
+    """
+    moved = Transformer.from_crs(source_crs, crs, always_xy=True).transform(lon_lat[:, 0], lon_lat[:, 1])
+    xy = np.column_stack(moved)
+    bad = np.flatnonzero(~np.isfinite(xy).all(axis=1))
+    if len(bad):
+        shown = tuple(f"{x:g} {y:g}" for x, y in lon_lat[bad[:5]])
+        raise InputError(
+            Problem(
+                f"{len(bad)} of {len(xy)} coordinates have no place in {crs_name(crs)} when read as"
+                f" {crs_name(source_crs)}, e.g. {'; '.join(shown)}",
+                where,
+                remedy="Check the file's CRS ([network] crs), the order of its coordinates, and [run] crs.",
+            )
+        )
+    return xy
+
+
+def crs_name(crs: CRS) -> str:
+    """Return the short name of a CRS, e.g. ``EPSG:32629``."""
+    authority = crs.to_authority()
+    return ":".join(authority) if authority else str(crs.name)
+
+
+def lengths_m(xy: FloatArray, first: Int64Array) -> FloatArray:
+    """Return the length in metres of each line ``xy[first[i]:first[i + 1]]`` (each with at least one vertex)."""
+    steps = np.zeros(len(xy))
+    steps[1:] = np.hypot(*np.diff(xy, axis=0).T)
+    steps[first[:-1]] = 0.0
+    return np.add.reduceat(steps, first[:-1]) if len(first) > 1 else np.empty(0)
+
+
+def runs(
+    line: npt.NDArray[np.integer], vertex: npt.NDArray[np.integer], cut_before: BoolArray
+) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """Cut lines into runs of at least two vertices, without vertices that repeat the one before.
+
+    Parameters
+    ----------
+    line : int array of shape (vertices,)
+        Which line each vertex belongs to; rows of one line stand together.
+    vertex : int array of shape (vertices,)
+        Distinct vertices by number.
+    cut_before : bool array of shape (vertices,)
+        Where a line is interrupted before its vertex.
+
+    Returns
+    -------
+    line, first, vertex : int64 arrays
+        Line of each run, offsets of the runs (one more at the end), and their vertices.
+    """
+    new_run = np.ones(len(line), dtype=bool)
+    new_run[1:] = (line[1:] != line[:-1]) | cut_before[1:]
+    repeated = np.zeros(len(line), dtype=bool)
+    repeated[1:] = (vertex[1:] == vertex[:-1]) & ~new_run[1:]
+    run = (np.cumsum(new_run) - 1)[~repeated]
+    size = np.bincount(run, minlength=1)
+    long_enough = size > 1
+    first = np.concatenate([[0], np.cumsum(size[long_enough])]).astype(np.int64)
+    return (
+        line[new_run][long_enough].astype(np.int64),
+        first,
+        vertex[~repeated][long_enough[run]].astype(np.int64),
+    )
+
+
+def split(lines: Lines, barriers: Barriers | None, source: str, notes: Notes) -> Streets:
+    """Cut lines into edges at their ends and wherever a vertex is used more than once.
+
+    The two nodes of an edge without length are merged into one and the edge goes (a note counts them). Barriers
+    become nodes of their own whose adjoining `BARRIER_STUB_M` metres are closed to the modes that may not pass, so that
+    the two sides do not meet for those and nothing changes for the others.
+
+    Parameters
+    ----------
+    lines : Lines
+        At least one.
+    barriers : Barriers or None
+        Vertices that shut some modes out.
+    source : str
+        The file, for messages.
+    notes : Notes
+        Receives what was merged.
+
+    Returns
+    -------
+    Streets
+        Edges in the order of the lines; coordinates of edge ends are those of their nodes.
+    """
+    if barriers is not None and len(barriers.vertex):
+        lines, break_at = _with_stubs(lines, barriers)
+    else:
+        break_at = np.zeros(len(lines.vertex_xy), dtype=bool)
+    line_of = np.repeat(np.arange(len(lines.first) - 1), np.diff(lines.first))
+    used = np.bincount(lines.vertex, minlength=len(lines.vertex_xy))
+    is_break = (used[lines.vertex] > 1) | break_at[lines.vertex]
+    is_break[lines.first[:-1]] = True
+    is_break[lines.first[1:] - 1] = True
+
+    breaks = np.flatnonzero(is_break)
+    same_line = line_of[breaks[:-1]] == line_of[breaks[1:]]
+    start, stop = breaks[:-1][same_line], breaks[1:][same_line]
+    pick, first = ranges(start, stop + 1)
+    vertices = lines.vertex[pick]
+    u, v = lines.vertex[start], lines.vertex[stop]
+    access = lines.access[line_of[start]]
+    if barriers is not None and len(barriers.vertex):
+        access = access & _barrier_masks(barriers, u, v, len(lines.vertex_xy))
+    return _finish(lines, vertices, first, u, v, access, line_of[start], source, notes)
+
+
+def ranges(start: Int64Array, stop: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """Return the concatenated ``range(start[i], stop[i])`` and the offset at which each begins, plus the end."""
+    counts = stop - start
+    first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return np.arange(first[-1]) + np.repeat(start - first[:-1], counts), first
+
+
+def _finish(
+    lines: Lines,
+    vertices: Int64Array,
+    first: Int64Array,
+    u: Int64Array,
+    v: Int64Array,
+    access: npt.NDArray[np.uint8],
+    line: Int64Array,
+    source: str,
+    notes: Notes,
+) -> Streets:
+    """Merge the ends of edges without length, number the nodes that remain, and drop what no mode may use."""
+    xy = lines.vertex_xy[vertices]
+    flat = lengths_m(xy, first) == 0
+    group = np.arange(len(lines.vertex_xy))
+    if flat.any():
+        ones = np.ones(int(flat.sum()), dtype=bool)
+        links = sparse.coo_matrix((ones, (u[flat], v[flat])), shape=(len(group), len(group)))
+        group = csgraph.connected_components(links, directed=False)[1].astype(np.int64)
+        notes.add(
+            "streets.zero_length",
+            int(flat.sum()),
+            f"{int(flat.sum())} street pieces without length: their ends were merged",
+        )
+    keep = np.flatnonzero(~flat & (access > 0).any(axis=1))
+    pick, kept_first = ranges(first[:-1][keep], first[1:][keep])
+    # Merged vertices have the same coordinates, so any of a group stands for all.
+    ends_of = np.concatenate([u[keep], v[keep]])
+    _, index, number = np.unique(group[ends_of], return_index=True, return_inverse=True)
+    node_xy = lines.vertex_xy[ends_of[index]]
+    ends: npt.NDArray[np.int32] = number.astype(np.int32)
+    line = line[keep]
+    return Streets(
+        node_xy=node_xy,
+        u=ends[: len(keep)],
+        v=ends[len(keep) :],
+        xy=xy[pick],
+        first=kept_first,
+        access={mode: np.ascontiguousarray(access[keep, i]) for i, mode in enumerate(MODES)},
+        road_class=lines.road_class[line],
+        road_classes=lines.road_classes,
+        speed_kmh=lines.speed_kmh[line],
+        source=source,
+    )
+
+
+def _with_stubs(lines: Lines, barriers: Barriers) -> tuple[Lines, BoolArray]:
+    """Insert a vertex shortly before and after each barrier; return also which vertices must become nodes."""
+    is_barrier = np.zeros(len(lines.vertex_xy), dtype=bool)
+    is_barrier[barriers.vertex] = True
+    at = is_barrier[lines.vertex]
+    inner = np.ones(len(lines.vertex), dtype=bool)
+    inner[lines.first[:-1]] = False  # whether the vertex has one before it in its line
+    step_to = np.flatnonzero(inner)  # segments, by their last vertex
+    after = step_to[at[step_to - 1]]  # the segment leaves a barrier: its stub's end lies near its start
+    before = step_to[at[step_to]]  # the segment arrives at a barrier: its stub begins near its end
+    from_xy, to_xy = lines.vertex_xy[lines.vertex[:-1]], lines.vertex_xy[lines.vertex[1:]]
+
+    def point(segments: Int64Array, from_start: bool) -> FloatArray:
+        a, b = from_xy[segments - 1], to_xy[segments - 1]
+        length = np.hypot(*(b - a).T)
+        share = np.minimum(BARRIER_STUB_M / np.where(length > 0, length, 1.0), STUB_SHARE)[:, None]
+        return a + (b - a) * (share if from_start else 1.0 - share)
+
+    new_xy = np.concatenate([point(after, from_start=True), point(before, from_start=False)])
+    where = np.concatenate([after, before])
+    ids = len(lines.vertex_xy) + np.arange(len(where))
+    # np.insert keeps the given order for equal positions: the point near the segment's start comes first.
+    vertex = np.insert(lines.vertex, where, ids)
+    inserted = np.bincount(where, minlength=len(lines.vertex) + 1)
+    shift = np.concatenate([[0], np.cumsum(inserted)])
+    first = lines.first + shift[lines.first]
+    break_at = np.concatenate([is_barrier, np.ones(len(where), dtype=bool)])
+    moved = Lines(
+        np.concatenate([lines.vertex_xy, new_xy]), vertex, first,
+        lines.access, lines.road_class, lines.road_classes, lines.speed_kmh,
+    )  # fmt: skip
+    return moved, break_at
+
+
+def _barrier_masks(barriers: Barriers, u: Int64Array, v: Int64Array, vertices: int) -> npt.NDArray[np.uint8]:
+    """Return, for each edge and mode, 255 where its ends let the mode pass and 0 where one of them does not."""
+    passes = np.full((vertices, len(MODES)), 255, dtype=np.uint8)
+    passes[barriers.vertex] = np.where(barriers.open_to, 255, 0)
+    return passes[u] & passes[v]

@@ -1,0 +1,272 @@
+"""Street networks: OSM files, osmnx GraphML and line layers → `circle15.tables.Streets`, split where streets meet.
+
+Nothing is contracted or dropped for being small here; that is the network's room. What a mode may use follows from
+`circle15.inputs.osm_access` wherever the file has OSM's tags.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import osmium
+from pyproj import CRS
+
+from circle15.errors import InputError, Notes, Problem
+from circle15.inputs import osm_access, segments
+from circle15.inputs.street_layers import read_graphml, read_line_layer
+from circle15.tables import Streets
+from circle15.units import METRES_PER_KM, SECONDS_PER_HOUR, FloatArray
+
+OSM_SUFFIXES = (".osm.pbf", ".pbf", ".osm", ".osm.bz2", ".osm.gz")
+WGS84 = CRS.from_epsg(4326)
+UNDEFINED = 2**31 - 1
+"""Coordinate that osmium gives a node which the file does not hold."""
+OSM_SCALE = 1e7
+"""OSM stores degrees as integers of a ten-millionth."""
+MISSING_SHARE = 0.5
+"""With more of the streets' nodes missing than this, the file is taken for truncated or unsorted."""
+ROWS_KEPT = 50
+
+
+def read_streets(
+    path: Path,
+    crs: str | CRS,
+    *,
+    layer: str | None,
+    source_crs: str | None,
+    ferries: bool,
+    notes: Notes,
+) -> Streets:
+    """Read a street network of any supported format.
+
+    Parameters
+    ----------
+    path : Path
+        ``.osm.pbf``, ``.osm``, ``.osm.bz2``, ``.osm.gz``, an osmnx ``.graphml``, or a line layer that GDAL reads.
+    crs : str or CRS
+        The run's metric CRS; all coordinates of the result are in it.
+    layer : str or None
+        Layer of a file with several.
+    source_crs : str or None
+        CRS of a line layer or GraphML that names none itself, or names a wrong one. OSM is always WGS 84.
+    ferries : bool
+        Whether ferries with a ``duration`` are streets.
+    notes : Notes
+        Receives what was left out or assumed.
+
+    Returns
+    -------
+    Streets
+        At least one edge; each is open to at least one mode and longer than 0 m.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, unreadable, truncated, has no streets, or its coordinates do not fit its CRS.
+    """
+    target = CRS.from_user_input(crs)
+    if not path.exists():
+        raise InputError(Problem("no such file", str(path), remedy="Check [network] source."))
+    name = path.name.lower()
+    if name.endswith(OSM_SUFFIXES):
+        streets = _read_osm(path, target, ferries, notes)
+    elif name.endswith(".graphml"):
+        streets = read_graphml(path, target, source_crs, notes)
+    else:
+        streets = read_line_layer(path, target, layer, source_crs, notes)
+    if not len(streets.u):
+        raise InputError(
+            Problem(
+                "no street is open to any mode",
+                str(path),
+                remedy="Check that the file holds streets and their access tags.",
+            )
+        )
+    return streets
+
+
+@dataclass
+class _Ways:
+    """What one pass over an OSM file gathers; the arrays run over the nodes of all kept ways."""
+
+    ids: list[int] = field(default_factory=list)
+    flags: list[osm_access.Flags] = field(default_factory=list)
+    road_class: list[int] = field(default_factory=list)
+    classes: dict[str, int] = field(default_factory=dict)
+    count: list[int] = field(default_factory=list)
+    duration_s: dict[int, float] = field(default_factory=dict)  # by row of `ids`
+    refs: "array[int]" = field(default_factory=lambda: array("q"))
+    x: "array[int]" = field(default_factory=lambda: array("i"))
+    y: "array[int]" = field(default_factory=lambda: array("i"))
+    barriers: dict[int, tuple[bool, bool, bool]] = field(default_factory=dict)  # by node id
+    closed: int = 0
+    ferries_unasked: list[int] = field(default_factory=list)
+    ferries_untimed: list[int] = field(default_factory=list)
+    unknown_access: Counter[str] = field(default_factory=Counter)
+    objects: int = 0
+
+
+def osm_objects(path: Path, processor: osmium.FileProcessor) -> Iterator[Any]:
+    """Yield the objects of an OSM file, with osmium's complaints turned into an `InputError`."""
+    try:
+        yield from processor
+    except (RuntimeError, OSError) as error:
+        raise InputError(
+            Problem(
+                f"cannot be read as OSM data: {error}",
+                str(path),
+                remedy="It is truncated, corrupt or of another format; download it again (check: osmium fileinfo -e).",
+            )
+        ) from None
+
+
+def _read_osm(path: Path, crs: CRS, ferries: bool, notes: Notes) -> Streets:
+    ways = _gather(path, ferries)
+    if not ways.ids:
+        held = "the file is empty or ends before its ways" if not ways.objects else "it holds none with a highway tag"
+        raise InputError(Problem(f"no streets: {held}", str(path), remedy="Download or cut the extract again."))
+    _note_ways(ways, notes)
+    refs = np.frombuffer(ways.refs, dtype=np.int64)
+    fixed = np.column_stack([np.frombuffer(ways.x, dtype=np.int32), np.frombuffer(ways.y, dtype=np.int32)])
+    present = fixed[:, 0] != UNDEFINED
+    _check_missing(present, np.repeat(ways.ids, ways.count), path, notes)
+
+    ids, index, vertex = np.unique(refs[present], return_index=True, return_inverse=True)
+    vertex_xy = segments.project(fixed[present][index] / OSM_SCALE, WGS84, crs, str(path))
+    way = np.repeat(np.arange(len(ways.ids)), ways.count)[present]
+    way, first, vertex = segments.runs(way, vertex, np.diff(np.cumsum(~present)[present], prepend=0) > 0)
+    speed = _ferry_speeds(ways, way, first, vertex_xy[vertex], present, notes)
+    access = np.array(ways.flags, dtype=np.uint8)[way]
+    access[speed == 0] = 0
+    lines = segments.Lines(
+        vertex_xy=vertex_xy,
+        vertex=vertex,
+        first=first,
+        access=access,
+        road_class=np.array(ways.road_class, dtype=np.int16)[way],
+        road_classes=tuple(ways.classes),
+        speed_kmh=np.where(speed == 0, np.nan, speed),
+    )
+    return segments.split(lines, _barriers(ways, ids), str(path), notes)
+
+
+def _gather(path: Path, ferries: bool) -> _Ways:
+    """Run through the file once; only ways that some mode may use leave their nodes behind."""
+    ways = _Ways()
+    processor = osmium.FileProcessor(str(path), osmium.osm.NODE | osmium.osm.WAY).with_locations()
+    for keys, kind in ((("barrier",), osmium.osm.NODE), (("highway", "route"), osmium.osm.WAY)):
+        only = osmium.filter.KeyFilter(*keys)
+        only.enable_for(kind)
+        processor.with_filter(only)
+    for item in osm_objects(path, processor):
+        ways.objects += 1
+        tags = dict(item.tags)
+        if item.is_node():
+            passes = osm_access.barrier_passes(tags)
+            if not all(passes):
+                ways.barriers[item.id] = passes
+        else:
+            _add_way(ways, item, tags, ferries)
+    return ways
+
+
+def _add_way(ways: _Ways, way: osmium.osm.Way, tags: dict[str, str], ferries: bool) -> None:
+    is_ferry = tags.get("route") == osm_access.FERRY
+    if not is_ferry and "highway" not in tags:
+        return
+    flags = osm_access.way_flags(tags)
+    if is_ferry:
+        duration = osm_access.duration_s(tags.get("duration"))
+        if not ferries:
+            ways.ferries_unasked.append(way.id)
+            return
+        if duration is None:
+            ways.ferries_untimed.append(way.id)
+            return
+        ways.duration_s[len(ways.ids)] = duration
+    if flags == osm_access.CLOSED:
+        ways.duration_s.pop(len(ways.ids), None)
+        ways.closed += 1
+        return
+    ways.unknown_access.update(osm_access.unknown_access_values(tags))
+    ways.ids.append(way.id)
+    ways.flags.append(flags)
+    road_class = osm_access.FERRY if is_ferry else tags["highway"]
+    ways.road_class.append(ways.classes.setdefault(road_class, len(ways.classes)))
+    nodes = way.nodes
+    ways.count.append(len(nodes))
+    ways.refs.extend([node.ref for node in nodes])
+    ways.x.extend([node.x for node in nodes])
+    ways.y.extend([node.y for node in nodes])
+
+
+def _note_ways(ways: _Ways, notes: Notes) -> None:
+    notes.add("streets.closed", ways.closed, f"{ways.closed} OSM ways are closed to every mode and were left out")
+    count = len(ways.ferries_unasked)
+    notes.add("streets.ferries", count, f"{count} ferries were left out ([network] ferries = true takes them)")
+    untimed = [f"w{way}" for way in ways.ferries_untimed]
+    text = f"{len(untimed)} ferries without a readable duration tag were left out"
+    notes.add("streets.ferries_without_duration", len(untimed), text, untimed)
+    unknown = ways.unknown_access
+    text = f"{unknown.total()} access tags have a value that no rule knows; they were read as if absent"
+    notes.add(
+        "streets.unknown_access", unknown.total(), text, [f"{tag} ({n})" for tag, n in unknown.most_common(ROWS_KEPT)]
+    )
+
+
+def _check_missing(present: npt.NDArray[np.bool_], way_id: npt.NDArray[np.int64], path: Path, notes: Notes) -> None:
+    missing = int((~present).sum())
+    if missing > MISSING_SHARE * len(present):
+        raise InputError(
+            Problem(
+                f"{missing} of {len(present)} nodes that its streets refer to are not in the file before them",
+                str(path),
+                remedy="The file is truncated, not sorted (nodes first) or cut without the ways' nodes; sort it"
+                " (osmium sort) or cut it again with complete ways.",
+            )
+        )
+    cut = np.unique(way_id[~present])
+    text = f"{missing} nodes of {len(cut)} streets are not in the file; the streets were cut there"
+    notes.add("streets.missing_nodes", missing, text, [f"w{way}" for way in cut[:ROWS_KEPT]])
+
+
+def _ferry_speeds(
+    ways: _Ways,
+    way: npt.NDArray[np.int64],
+    first: npt.NDArray[np.int64],
+    xy: FloatArray,
+    present: npt.NDArray[np.bool_],
+    notes: Notes,
+) -> FloatArray:
+    """Return for each run the km/h at which a ferry keeps its duration, NaN for streets, 0 for a ferry that is cut."""
+    speed = np.full(len(way), np.nan)
+    if not ways.duration_s:
+        return speed
+    length = segments.lengths_m(xy, first)
+    missing = np.add.reduceat(~present, np.concatenate([[0], np.cumsum(ways.count)[:-1]]))
+    cut = []
+    for row, duration in ways.duration_s.items():
+        runs = way == row
+        if missing[row]:
+            cut.append(f"w{ways.ids[row]}")
+            speed[runs] = 0.0
+        else:
+            speed[runs] = length[runs] / METRES_PER_KM * SECONDS_PER_HOUR / duration
+    text = f"{len(cut)} ferries that leave the file were left out: their duration is that of the whole way"
+    notes.add("streets.ferries_cut", len(cut), text, cut)
+    return speed
+
+
+def _barriers(ways: _Ways, ids: npt.NDArray[np.int64]) -> segments.Barriers | None:
+    """Return the barriers that lie on kept ways."""
+    if not ways.barriers:
+        return None
+    known = np.fromiter(ways.barriers, dtype=np.int64)
+    passes = np.array(list(ways.barriers.values()), dtype=bool)
+    on_way = np.isin(known, ids)
+    return segments.Barriers(np.searchsorted(ids, known[on_way]), passes[on_way])

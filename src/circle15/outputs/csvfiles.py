@@ -1,0 +1,126 @@
+"""CSV files: UTF-8, lines that end in a bare newline, columns in a fixed order, rows sorted by key.
+
+Missing is empty, booleans are ``true`` and ``false``, floats carry a fixed number of decimals (see `columns`). Text
+that a spreadsheet would take for a formula gets a leading ``'``; a plain number such as ``-12`` is left alone.
+"""
+
+import csv
+import re
+from pathlib import Path
+from typing import IO
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from circle15.errors import Notes
+from circle15.outputs.columns import OTHER_DECIMALS, RATE_LAYOUTS, decimals_of, geometry_of
+
+FORMULA = re.compile(r"[=+\-@\t\r]")
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+DEFUSED = re.compile(r"'[=+\-@\t\r]")
+DEGREES_DECIMALS = 7
+"""About a centimetre."""
+
+
+def write_csvs(
+    tables: dict[str, pd.DataFrame], committees: gpd.GeoDataFrame, folder: Path, notes: Notes, *, bom: bool = False
+) -> list[Path]:
+    """Write one file a table into `folder` and return their paths.
+
+    Parameters
+    ----------
+    tables : dict of str to DataFrame
+        Arranged tables (`columns.arranged_tables`) by the name of their file.
+    committees : GeoDataFrame
+        Where the centres are, in the row order that the arranged table's index refers to; written as ``lon``, ``lat``.
+    folder : Path
+        An existing folder.
+    notes : Notes
+        Takes the number of cells that were defused.
+    bom : bool
+        Whether the files begin with a byte order mark, for spreadsheets that need one.
+    """
+    tables = tables | {"committees": _with_degrees(tables["committees"], committees)}
+    defused: list[str] = []
+    paths = []
+    for name, table in tables.items():
+        path = folder / f"{name}.csv"
+        with path.open("w", encoding="utf-8-sig" if bom else "utf-8", newline="") as file:
+            defused += [f"{name}.csv: {text}" for text in _write_table(table, file)]
+        paths.append(path)
+    text = "cells that look like formulas begin with ' in the CSV files (the GeoPackage has them as given)"
+    notes.add("csv.defused", len(defused), text, defused)
+    return paths
+
+
+def read_rate_csvs(folder: Path) -> dict[str, pd.DataFrame]:
+    """Return the rate tables that `write_csvs` wrote into `folder`: ids as text, the defusing undone."""
+    rates = {}
+    for name, layout in RATE_LAYOUTS.items():
+        ids = dict.fromkeys(("type_id", "domain", "town_id", "zone"), str)
+        table = pd.read_csv(folder / f"{name}.csv", dtype=ids, keep_default_na=False, na_values=[""])
+        for column in layout.key:
+            text = table[column].fillna("").astype(object)
+            table[column] = text.map(lambda t: t[1:] if DEFUSED.match(t) else t)
+        rates[name] = table
+    return rates
+
+
+class _NewlineEnds:
+    """Ends lines in LF while the csv module believes in CRLF: only so does it quote a lone CR in a cell."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, line: str) -> int:
+        return self._file.write(line.removesuffix("\r\n") + "\n")
+
+
+def _write_table(table: pd.DataFrame, file: IO[str]) -> list[str]:
+    """Write one table and return the cells that were defused."""
+    defused: list[str] = []
+    cells = [_cells(table[name], name, defused) for name in table.columns]
+    writer = csv.writer(_NewlineEnds(file), lineterminator="\r\n")
+    writer.writerow(table.columns)
+    writer.writerows(zip(*cells, strict=True))
+    return defused
+
+
+def _cells(values: pd.Series, name: str, defused: list[str]) -> list[str]:
+    if values.dtype == "boolean":
+        return values.map({True: "true", False: "false"}).astype(object).fillna("").tolist()
+    if values.dtype == "Int64":
+        return ["" if v is pd.NA else str(v) for v in values]
+    if values.dtype == np.float64:
+        places = DEGREES_DECIMALS if name in {"lon", "lat"} else decimals_of(name)
+        return [_number(v, places) for v in values.tolist()]
+    return [_defuse(v, defused) for v in values.tolist()]
+
+
+def _number(value: float, places: int | None) -> str:
+    if value != value:  # noqa: PLR0124 - NaN
+        return ""
+    if places is None:
+        return f"{value:.{OTHER_DECIMALS}f}".rstrip("0").rstrip(".")
+    return f"{value:.{places}f}"
+
+
+def _defuse(text: str | None, defused: list[str]) -> str:
+    if text is None:
+        return ""
+    if FORMULA.match(text) and not NUMBER.fullmatch(text):
+        defused.append(text)
+        return f"'{text}"
+    return text
+
+
+def _with_degrees(table: pd.DataFrame, committees: gpd.GeoDataFrame) -> pd.DataFrame:
+    """Return the committees with ``lon`` and ``lat`` of their centres after the zone."""
+    points = gpd.GeoSeries(geometry_of(committees), crs=committees.crs).to_crs("EPSG:4326")
+    at = list(table.columns).index("zone") + 1
+    degrees = points.iloc[table.index]
+    done = table.copy()
+    done.insert(at, "lon", degrees.x.to_numpy() + 0.0)
+    done.insert(at + 1, "lat", degrees.y.to_numpy() + 0.0)
+    return done

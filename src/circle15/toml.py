@@ -1,0 +1,128 @@
+"""TOML files that people write: read them, and say what is wrong with them by the key that is wrong."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from circle15.errors import ConfigError, Problem
+
+_PLAIN = {
+    "tuple_type": 'should be a list, e.g. ["…"]',
+    "list_type": 'should be a list, e.g. ["…"]',
+    "dict_type": "should be a table, e.g. { key = … }",
+    "model_type": "should be a table, e.g. { key = … }",
+}
+"""Findings of pydantic that speak of Python where a reader of TOML needs other words."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file, or raise a `ConfigError` that names file and line."""
+    return parse_toml(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a TOML file as it lies on the disk, or raise a `ConfigError` that names it."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(Problem("no such file", str(path), remedy="Check the path.")) from None
+    except IsADirectoryError:
+        raise ConfigError(Problem("is a folder, not a TOML file", str(path), remedy="Name the file in it.")) from None
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be read ({error.strerror})", str(path))) from None
+
+
+def parse_toml(data: bytes, where: str) -> dict[str, Any]:
+    """Return the content of a TOML file's bytes, or raise a `ConfigError` that names `where` and the line."""
+    try:
+        # A file has CRLF where Windows wrote it; tomllib takes both.
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            Problem(f"is not UTF-8 (byte {error.start})", where, remedy="Save the file as UTF-8.")
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(Problem(f"is not valid TOML: {error}", where, remedy="Correct that line.")) from None
+
+
+def did_you_mean(word: str, known: Iterable[str], others: str = "Known here") -> str:
+    """Return the remedy for an unknown word: the nearest known one, or all of them."""
+    known = list(known)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f'Did you mean "{near[0]}"?' if near else f"{others}: {', '.join(known)}."
+
+
+def problems_of(
+    error: ValidationError, model: type[BaseModel], where: str, raw: Mapping[str, Any] | None = None
+) -> list[Problem]:
+    """Translate pydantic's findings into problems that name the key, and the nearest known one where it is unknown.
+
+    Parameters
+    ----------
+    error : ValidationError
+        What pydantic found.
+    model : type of BaseModel
+        The model that was to be filled.
+    where : str
+        File, for the messages.
+    raw : mapping, optional
+        What the file holds. Where given, an entry of a list is named by its ``id`` beside its number.
+    """
+    problems = []
+    for item in error.errors():
+        key, rows = _dotted(item["loc"]), _id_at(raw, item["loc"])
+        if item["type"] == "extra_forbidden":
+            remedy = did_you_mean(str(item["loc"][-1]), _known_keys(model, item["loc"][:-1]))
+            problems.append(Problem(f'unknown key "{key}"', where, rows, remedy))
+        elif item["type"] == "missing":
+            problems.append(Problem(f'the key "{key}" is missing', where, rows, "Add it."))
+        else:
+            text = _PLAIN.get(item["type"], item["msg"])
+            problems.append(Problem(f'"{key}": {text} (found {item["input"]!r:.80})', where, rows))
+    return problems
+
+
+def _dotted(loc: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in loc:
+        text += f"[{part + 1}]" if isinstance(part, int) else (f".{part}" if text else part)
+    return text
+
+
+def _id_at(raw: Any, loc: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Return the id of the innermost table with one on the way to `loc`, as the only row label."""
+    found: tuple[str, ...] = ()
+    for part in loc[:-1]:
+        try:
+            raw = raw[part]
+        except (KeyError, IndexError, TypeError):
+            break
+        if isinstance(raw, dict) and isinstance(raw.get("id"), str):
+            found = (raw["id"],)
+    return found
+
+
+def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        inner = _model_in(field.annotation) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        found = _model_in(part)
+        if found:
+            return found
+    return None
