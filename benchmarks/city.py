@@ -283,7 +283,8 @@ class City:
 
 def area_of(corners: list[XY]) -> float:
     """Return the area of a polygon in square metres."""
-    return 0.5 * abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True)))
+    sides = zip(corners, corners[1:] + corners[:1], strict=True)
+    return 0.5 * abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in sides))
 
 
 def middle_of(corners: list[XY]) -> XY:

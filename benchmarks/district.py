@@ -198,20 +198,20 @@ def list_committees(scale: float) -> pd.DataFrame:
 def _made_committees() -> pd.DataFrame:
     """Return committees with made names in as many towns of like sizes, for a checkout without the shared data."""
     sizes = [(4 + k, 36, 0) for k in range(URBAN)]
-    sizes += [(103 + k, 48, 10 if k < URBANIZING else 24) for k in range(URBANIZING + RURAL)]
-    sizes += [(400 + k, 1, 0) for k in range(COMMITTEES - sum(size for _, size, _ in sizes))][:6]
+    sizes += [(103 + k, 45, 10 if k < URBANIZING else 24) for k in range(URBANIZING + RURAL)]
+    sizes += [(401 + k, 1, 0) for k in range(6)]
+    first, size, villages = sizes[0]
+    sizes[0] = (first, size + COMMITTEES - sum(s for _, s, _ in sizes), villages)
     rows = [
-        (f"310115{unit:03}{k:03}", f"示例{unit}第{k + 1}", "village" if k < villages else "residents", f"310115{unit:03}")
+        (f"310115{unit:03}{k:03}", f"示例{unit}第{k + 1}", ("residents", "village")[k < villages], f"310115{unit:03}")
         for unit, size, villages in sizes
         for k in range(size)
     ]
-    short = COMMITTEES - len(rows)
-    rows += [(f"310115004{900 + k}", f"示例4补{k + 1}", "residents", "310115004") for k in range(short)]
     return pd.DataFrame(rows, columns=["committee_id", "name", "kind", "town_id"])
 
 
 def make_committees(ground: Ground, scale: float, random: np.random.Generator) -> gpd.GeoDataFrame:
-    """Place the committees: urban ones around the densest point, the others in rings; a town is a sector of its ring."""
+    """Place the committees: urban ones around the densest point, others in rings; a town is a sector of its ring."""
     table = list_committees(scale)
     xy = np.zeros((len(table), 2))
     centre = ground.a[np.argmax(ground.density)]

@@ -232,22 +232,11 @@ def test_unchanged_is_told(config, pipeline, capsys):
 # options -----------------------------------------------------------------------------------------------------------
 
 
+GIVEN = "--out elsewhere --as-of 2021 --standard s.toml --engine scipy --bom --fresh -q --cache"
+
+
 def test_options_reach_the_pipeline(config, pipeline, tmp_path):
-    given = [
-        "--out",
-        "elsewhere",
-        "--as-of",
-        "2021",
-        "--standard",
-        "s.toml",
-        "--engine",
-        "scipy",
-        "--bom",
-        "--fresh",
-        "-q",
-        "--cache",
-    ]
-    cli.run(["compute", str(config), *given, str(tmp_path / "cache")])
+    cli.run(["compute", str(config), *GIVEN.split(), str(tmp_path / "cache")])
     loaded, options = pipeline.calls[0]
     del options["progress"]
     assert loaded.run.name == "test"
@@ -530,7 +519,9 @@ def test_terminal_shows_progress_and_fits_80_columns(config):
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 def test_no_color(config):
     colours = [f"\x1b[{code}m" for code in (31, 32, 33, 34, 35, 36)]
-    assert not any(colour in on_terminal(config, NO_COLOR="1") for colour in colours)
+    seen = on_terminal(config, NO_COLOR="1")
+    assert "教育" in seen
+    assert not any(colour in seen for colour in colours)
     assert "\x1b[?25l" not in on_terminal(config, TERM="dumb")
 
 

@@ -39,7 +39,6 @@ def read_bytes(path: Path) -> bytes:
 def parse_toml(data: bytes, where: str) -> dict[str, Any]:
     """Return the content of a TOML file's bytes, or raise a `ConfigError` that names `where` and the line."""
     try:
-        # A file has CRLF where Windows wrote it; tomllib takes both.
         return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ConfigError(

@@ -101,9 +101,11 @@ def disc_leaves(extent: shapely.Geometry, xy: FloatArray, radius_m: FloatArray) 
     radius_m : float64 array of shape (points,)
         Radii in metres; a disc that just touches the boundary from inside doesn't leave. NaN never leaves.
     """
+    asked = np.isfinite(radius_m)
+    if shapely.area(extent) == 0:
+        return asked
     points = shapely.points(xy)
     shapely.prepare(extent)
     inside = shapely.contains(extent, points)
     to_edge = shapely.distance(shapely.boundary(extent), points)
-    asked = np.isfinite(radius_m)
     return np.asarray(asked & (~inside | (to_edge < np.where(asked, radius_m, 0.0))))

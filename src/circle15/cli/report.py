@@ -56,11 +56,15 @@ def print_tables(outcome: "Outcome") -> str:
     text = io.StringIO()
     console = Console(file=text, width=width, force_terminal=terminal, highlight=False, legacy_windows=False)
     rates = outcome.results_rates
-    console.print(_domains(rates["domains"], rates["district"]))
-    console.print(_worst("towns", rates["towns"], "town_id"))
     types = rates["types"]
     counted = types[types["headline"].astype(bool)] if "headline" in types else types
-    console.print(_worst("types", counted, "type_id"))
+    for part in (
+        _domains(rates["domains"], rates["district"]),
+        _worst("towns", rates["towns"], "town_id"),
+        _worst("types", counted, "type_id"),
+    ):
+        console.print(part)
+        console.print()
     console.print(Text(f"{outcome.gaps} gaps · rates are rounded down"))
     console.print(Text(f"{outcome.folder}: {', '.join(sorted(outcome.files))}, run.json", overflow="fold"))
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
@@ -80,7 +84,7 @@ def _worst(what: str, rates: "pd.DataFrame", key: str) -> Table | Text:
     """Return the groups with the lowest item rates, those with most fails first among equals."""
     failing = rates[rates["failed"] > 0]
     if failing.empty:
-        return Text(f"no gap in any of the {what}\n")
+        return Text(f"no gap in any of the {what}")
     worst = failing.sort_values(["item_rate", "failed", key], ascending=[True, False, True]).head(WORST)
     table = _table(f"worst {what}", "items", "passed", "failed", "unknown")
     for row in worst.to_dict("records"):
@@ -89,7 +93,7 @@ def _worst(what: str, rates: "pd.DataFrame", key: str) -> Table | Text:
 
 
 def _table(first: str, *others: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="", padding=(0, 1))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="", padding=(0, 1))
     table.add_column(first, overflow="fold")
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)

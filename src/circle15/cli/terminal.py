@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from circle15.errors import ROWS_SHOWN, Note, Notes, OutputError, Problem
 
@@ -122,6 +123,13 @@ class Stages:
             self._terminal.say(line)
 
 
+class _Count(MofNCompleteColumn):
+    """Steps done of how many, where a stage has steps."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.total is None else super().render(task)
+
+
 def _bar(console: Console) -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), _Count())
     return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)

@@ -136,7 +136,7 @@ def _draw(
     radius_m: float,
     limit_s: float,
     leg_s: float,
-) -> shapely.Geometry:
+) -> shapely.MultiPolygon:
     half = int(np.ceil((radius_m + BESIDE_M) / PIXEL_M)) + 1
     column = int((centre[0] - raster.west) / PIXEL_M)
     line = int((raster.north - centre[1]) / PIXEL_M)
@@ -161,4 +161,4 @@ def _draw(
         for shape, _ in features.shapes(mask, mask=mask.astype(bool), transform=transform)
     ]
     outline = shapely.simplify(shapely.MultiPolygon(found), SIMPLIFY_M)
-    return shapely.multipolygons(shapely.get_parts(outline))
+    return shapely.MultiPolygon([part for part in shapely.get_parts(outline) if not part.is_empty])

@@ -19,7 +19,7 @@ from circle15.network.graph import Network
 from circle15.network.hierarchy import Hierarchy, build_hierarchy
 from circle15.network.search import at_points, field_to, ranges_from, same_edge, trace_lengths
 from circle15.network.snap import Snapped
-from circle15.units import TIME_TOLERANCE_S, FloatArray, distance_m, speed_m_per_s
+from circle15.units import TIME_TOLERANCE_S, FloatArray, distance_m, speed_m_per_s, travel_time_s
 
 IntArray = npt.NDArray[np.int64]
 Engine = Literal["pandana", "scipy"]
@@ -232,7 +232,7 @@ class Router:
             return self._by_facility(places, limit_s)
         origin, place = self._in_straight_range(places, limit_s)
         if self.engine == "pandana":
-            time_s = self._by_hierarchy(origin, place, places.snapped)
+            time_s = self._by_hierarchy(origin, place, places.snapped, limit_s)
             apart = np.abs(time_s[:, None] - np.array(self.thresholds_s)).min(axis=1, initial=np.inf)
             near = apart <= self.hierarchy.error_s
             time_s[near] = self._by_search(origin[near], place[near], places.snapped, limit_s)
@@ -268,19 +268,23 @@ class Router:
         origin, place = tree.query(shapely.points(self.xy[asked]), predicate="dwithin", distance=reach_m)
         return asked[origin], usable[place]
 
-    def _by_hierarchy(self, origin: IntArray, place: IntArray, places: Snapped) -> FloatArray:
-        """Return times by way of the four combinations of edge ends."""
+    def _by_hierarchy(self, origin: IntArray, place: IntArray, places: Snapped, limit_s: FloatArray) -> FloatArray:
+        """Return times by way of the four combinations of edge ends; infinite where surely beyond the limit."""
         network, start = self.network, self.origins
+        legs_s = start.leg_s[origin] + places.leg_s[place]
         best = np.full(len(origin), np.inf)
         for out, tail in ((start.to_u, network.u), (start.to_v, network.v)):
             for back, head in ((places.from_u, network.u), (places.from_v, network.v)):
-                ends_s = out[origin] + back[place]
-                rows = np.flatnonzero(np.isfinite(ends_s))
-                between = self.hierarchy.node_times(
-                    tail[start.edge[origin[rows]]].astype(np.int64), head[places.edge[place[rows]]].astype(np.int64)
-                )
-                best[rows] = np.minimum(best[rows], ends_s[rows] + between)
-        return np.asarray(best + start.leg_s[origin] + places.leg_s[place])
+                a = tail[start.edge[origin]].astype(np.int64)
+                b = head[places.edge[place]].astype(np.int64)
+                ends_s = out[origin] + back[place] + legs_s
+                straight_m = np.hypot(*(network.node_xy[a] - network.node_xy[b]).T)
+                # what a straight line at top speed can't do in time needs no question
+                rows = np.flatnonzero(ends_s + travel_time_s(straight_m, network.max_kmh) <= limit_s[origin] + 1.0)
+                pair, back_to = np.unique(a[rows] * network.nodes + b[rows], return_inverse=True)
+                between = self.hierarchy.node_times(pair // network.nodes, pair % network.nodes)
+                best[rows] = np.minimum(best[rows], ends_s[rows] + between[back_to])
+        return best
 
     def _by_ranges(self, ranges: Ranges, origin: IntArray, place: IntArray, places: Snapped) -> FloatArray:
         edge = places.edge[place]
