@@ -142,9 +142,7 @@ class City:
             blocks.append((corners, sides))
         for number in range(BRIDGES):
             x = side * (number + 0.5 + 0.3 * (self.random.random() - 0.5)) / BRIDGES
-            ends = [
-                self.stop(shore, (x, y)) for shore, y in zip(shores, (south, south + RIVER_WIDTH_M), strict=True)
-            ]
+            ends = [self.stop(shore, (x, y)) for shore, y in zip(shores, (south, south + RIVER_WIDTH_M), strict=True)]
             self.street(*ends, highway="primary" if number % 2 else "secondary", bridge="yes")
         return blocks
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import city
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,8 @@ import pyogrio
 import pyproj
 import shapely
 from scipy import ndimage
+
+import city
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pandana
 import pandas as pd
 import shapely
-from setting import District, Questions, Watch, with_engine
 
 from circle15.errors import Notes
 from circle15.network.graph import Network, build_network
@@ -25,6 +24,7 @@ from circle15.stages.run import Networks
 from circle15.stages.travel import survey_modes
 from circle15.tables import BACKWARD, FORWARD, Streets
 from circle15.units import TIME_TOLERANCE_S, FloatArray, speed_m_per_s, travel_time_s
+from setting import District, Questions, Watch, with_engine
 
 IntArray = npt.NDArray[np.int64]
 
@@ -160,9 +160,7 @@ def pandana_contracted(district: District) -> Answers:
 
 
 def _contract(district: District, asked: Questions) -> Network:
-    return build_network(
-        district.streets, asked.speeds, district.run.config.network.min_component_nodes, Notes()
-    )
+    return build_network(district.streets, asked.speeds, district.run.config.network.min_component_nodes, Notes())
 
 
 # (c) ---------------------------------------------------------------------------------------------------------------
@@ -260,3 +258,29 @@ PEERS = {
     "bare scipy": bare_scipy,
     "circle15": ours,
 }
+
+
+def ratios(
+    district: District, seconds: dict[str, list[float]], answers: dict[str, Answers]
+) -> list[dict[str, float | str]]:
+    """Return for each script its median seconds, our time over its time round by round, and how its answers differ.
+
+    Verdicts are those of committee × type within the threshold; each script's own count decides.
+    """
+    own = seconds.get("circle15")
+    truth = answers.get("circle15")
+    asked = np.isfinite(district.thresholds_s)
+    rows: list[dict[str, float | str]] = []
+    for name, all_s in seconds.items():
+        row: dict[str, float | str] = {"script": name, "median_s": float(np.median(all_s)), "least_s": min(all_s)}
+        if own and truth:
+            share = np.array(own) / np.array(all_s)
+            row |= {"ours_over_it": float(np.median(share)), "from": float(share.min()), "to": float(share.max())}
+            found, right = answers[name].count > 0, truth.count > 0
+            row["verdicts_apart_percent"] = 100 * float((found != right)[asked].mean())
+            row["counts_apart_percent"] = 100 * float((answers[name].count != truth.count)[asked].mean())
+            apart = np.abs(answers[name].time_s - truth.time_s)
+            row["median_time_apart_s"] = float(np.nanmedian(apart))
+            row["largest_time_apart_s"] = float(np.nanmax(apart))
+        rows.append(row)
+    return rows

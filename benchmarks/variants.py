@@ -10,12 +10,12 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
-from setting import District
 
 from circle15.network.graph import Network
 from circle15.network.snap import Snapped, place, snap
 from circle15.network.travel import Places, nearest
 from circle15.units import FloatArray, within
+from setting import District
 
 BoolArray = npt.NDArray[np.bool_]
 Snapper = Callable[[Network, FloatArray, float], Snapped]

@@ -1,24 +1,18 @@
 """Configurations and small files for the tests of ``inputs``."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
 from circle15.config import Config
+from circle15.standard.load import load_standard
 
 EAST, NORTH = 350_000.0, 3_450_000.0
 """A corner in UTM zone 51N near Shanghai; tests count metres from it."""
 
-STANDARD = SimpleNamespace(
-    types=[SimpleNamespace(id=name) for name in ("kindergarten", "primary_school", "pharmacy", "micro_park")],
-    zones=[
-        SimpleNamespace(id="urban", zh="城市化地区", en="urban area"),
-        SimpleNamespace(id="rural", zh="远郊地区", en="rural area"),
-    ],
-)
+STANDARD = load_standard("pudong-2021", Path())
 
 
 def make_config(folder: Path, as_of: int = 2023, crs: str | None = "EPSG:32651", **sections) -> Config:

@@ -75,7 +75,7 @@ def test_a_type_column_covers_what_occurs_in_it(tmp_path):
 
 def test_covers_claims_types_with_none(tmp_path):
     found = many(tmp_path, row("a"), covers=["pharmacy", "micro_park"])
-    assert list(found.covered) == ["pharmacy", "micro_park"]
+    assert list(found.covered) == ["micro_park", "pharmacy"]  # the order of the standard
     notes = Notes()
     found = many(tmp_path, row("a"), row("b", "kindergarten"), covers=[], notes=notes)
     assert found.covered == {}
@@ -118,6 +118,13 @@ def test_a_mapping_translates_codes(tmp_path, mapping):
         "facilities.not_covered": 1,
     }
     assert "5 (2)" in notes.items[0].text
+
+
+def test_a_mapping_from_a_file_keeps_leading_zeros(tmp_path):
+    write_text(tmp_path / "codes.toml", "[codes]", '"0141" = "kindergarten"', '"141" = "pharmacy"')
+    found = many(tmp_path, row("a", "0141"), row("b", "141"), mapping="codes.toml")
+    assert list(found.table["type_id"]) == ["kindergarten", "pharmacy"]
+    assert list(found.covered) == ["kindergarten", "pharmacy"]
 
 
 def test_from_osm(tmp_path, mapping):

@@ -724,6 +724,16 @@ def test_locks_of_dead_processes_are_taken_over(out, holder, free):
         assert lock.exists()
 
 
+def test_what_a_killed_run_left_is_cleared_away(tmp_path):
+    out = tmp_path / "out [1]"
+    left = place_beside(out, f"{dead_pid()}.tmp")
+    (left / "csv").mkdir(parents=True)
+    other = place_beside(tmp_path / "out 1", "1.tmp")
+    other.mkdir()
+    write_run(make_results(), out, make_manifest(), CRS)
+    assert sorted(tmp_path.iterdir()) == sorted([out, other])
+
+
 def test_an_empty_lock_is_respected_while_it_is_young(out):
     out.mkdir(parents=True)
     lock = place_beside(out, "lock")

@@ -15,6 +15,7 @@ _PLAIN = {
     "list_type": 'should be a list, e.g. ["…"]',
     "dict_type": "should be a table, e.g. { key = … }",
     "model_type": "should be a table, e.g. { key = … }",
+    "too_short": "has too few entries",
 }
 """Findings of pydantic that speak of Python where a reader of TOML needs other words."""
 
@@ -72,7 +73,10 @@ def problems_of(
         What the file holds. Where given, an entry of a list is named by its ``id`` beside its number.
     """
     problems = []
-    for item in error.errors():
+    found = error.errors()
+    for item in found:
+        if item["type"] == "too_short" and any(_lies_in(other["loc"], item["loc"]) for other in found):
+            continue  # pydantic counts only the entries that are right, and the others are told of anyway
         key, rows = _dotted(item["loc"]), _id_at(raw, item["loc"])
         if item["type"] == "extra_forbidden":
             remedy = did_you_mean(str(item["loc"][-1]), _known_keys(model, item["loc"][:-1]))
@@ -83,6 +87,10 @@ def problems_of(
             text = _PLAIN.get(item["type"], item["msg"])
             problems.append(Problem(f'"{key}": {text} (found {item["input"]!r:.80})', where, rows))
     return problems
+
+
+def _lies_in(loc: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(loc) > len(outer) and loc[: len(outer)] == outer
 
 
 def _dotted(loc: tuple[int | str, ...]) -> str:

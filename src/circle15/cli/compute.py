@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from circle15.cli.report import as_json, print_tables, text_of_rate
+from circle15.cli.report import as_json, as_tables, text_of_rate
 from circle15.cli.terminal import Stages, Terminal
 from circle15.errors import ConfigError, OutputError, Problem
 
@@ -107,7 +107,7 @@ def compute(
     terminal.tell_notes(outcome.notes)
     if outcome.unchanged and terminal.verbosity >= 0:
         terminal.say("unchanged: nothing that decides the outputs has changed since they were written (--fresh redoes)")
-    terminal.print_data(as_json(outcome) if json_wanted else print_tables(outcome))
+    terminal.print_data(as_json(outcome) if json_wanted else as_tables(outcome))
     if fail_under is not None and not _meets(outcome, fail_under, terminal):
         context.exit(EXIT_NOT_MET)
 

@@ -40,7 +40,7 @@ def as_json(outcome: "Outcome") -> str:
         "folder": str(outcome.folder),
         "unchanged": outcome.unchanged,
         "gaps": outcome.gaps,
-        **{name: _records(table) for name, table in outcome.results_rates.items()},
+        **{name: _records(table) for name, table in _shown(outcome).items()},
         "notes": [{"code": n.code, "count": n.count, "text": n.text} for n in dict.fromkeys(outcome.notes.items)],
         "files": outcome.files,
         "timings": outcome.timings,
@@ -49,13 +49,13 @@ def as_json(outcome: "Outcome") -> str:
     return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
-def print_tables(outcome: "Outcome") -> str:
+def as_tables(outcome: "Outcome") -> str:
     """Return the result table, the worst towns and types, and where the files lie, as wide as stdout bears."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else UNLIMITED
     text = io.StringIO()
     console = Console(file=text, width=width, force_terminal=terminal, highlight=False, legacy_windows=False)
-    rates = outcome.results_rates
+    rates = _shown(outcome)
     types = rates["types"]
     counted = types[types["headline"].astype(bool)] if "headline" in types else types
     for part in (
@@ -68,6 +68,13 @@ def print_tables(outcome: "Outcome") -> str:
     console.print(Text(f"{outcome.gaps} gaps · rates are rounded down"))
     console.print(Text(f"{outcome.folder}: {', '.join(sorted(outcome.files))}, run.json", overflow="fold"))
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def _shown(outcome: "Outcome") -> dict[str, "pd.DataFrame"]:
+    """Return the rates as the CSV files have them, so that a run and its unchanged repetition print the same."""
+    from circle15.outputs.columns import RATE_LAYOUTS, arrange  # noqa: PLC0415 - brings the geospatial libraries
+
+    return {name: arrange(outcome.results_rates[name], layout) for name, layout in RATE_LAYOUTS.items()}
 
 
 def _domains(domains: "pd.DataFrame", district: "pd.DataFrame") -> Table:

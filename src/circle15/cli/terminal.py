@@ -58,13 +58,13 @@ class Terminal:
         if self.verbosity < 0:
             return
         for note in dict.fromkeys(notes.items):
-            self.say(f"note: {note.text} ({note.count}{self._rows(note)})")
+            self.say(f"note: {note.text}{self._rows(note)}")
 
     def _rows(self, note: Note) -> str:
         if self.verbosity < 1 or not note.rows:
             return ""
         shown = note.rows[:ROWS_SHOWN]
-        return ": " + ", ".join(shown) + (", …" if note.count > len(shown) else "")
+        return f" ({', '.join(shown)}{', …' if note.count > len(shown) else ''})"
 
 
 def mute_stdout() -> None:

@@ -1,7 +1,7 @@
 """Mappings: from OSM tags, or from the codes of a table, to the types of the standard.
 
-A mapping is a TOML file; ``configs/mappings/osm.toml`` describes the form at its top. What it knows of a type with high or
-medium confidence, a source read by it covers: where it finds none, there is none.
+A mapping is a TOML file; ``configs/mappings/osm.toml`` describes the form at its top. What it knows of a type with high
+or medium confidence, a source read by it covers: where it finds none, there is none.
 """
 
 import math
@@ -13,16 +13,15 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from circle15.config import problems_of, read_toml
 from circle15.errors import ConfigError, Problem, raise_if_any
 from circle15.inputs.formats import nearest
+from circle15.toml import problems_of, read_toml
 
 NAME_KEYS = ("name", "name:zh")
 """OSM keys in which a condition's ``name`` is searched."""
 ANY = "*"
-AREA = "area_m2"
 
 
 def _as_tuple(value: object) -> object:
@@ -120,11 +119,10 @@ class TypeRule(_Part):
 
     def condition_of(self, tags: dict[str, str], area_m2: float) -> int | None:
         """Return which condition of `any` finds an object (the first that does), None if it is not of this type."""
-        if any(condition.has_tags(tags) and condition.has_area(area_m2) for condition in self.none):
-            return None
         for number, condition in enumerate(self.any):
             if condition.has_tags(tags) and condition.has_area(area_m2):
-                return number
+                excluded = any(other.has_tags(tags) and other.has_area(area_m2) for other in self.none)
+                return None if excluded else number
         return None
 
 
@@ -155,12 +153,6 @@ class Mapping(_Part):
     types: tuple[TypeRule, ...] = ()
     codes: dict[str, str] = {}
     ignored: tuple[Ignored, ...] = ()
-    _where: str = PrivateAttr(default="")
-
-    @property
-    def where(self) -> str:
-        """The file, for messages."""
-        return self._where
 
     def covers(self) -> tuple[str, ...]:
         """Return the types known with high or medium confidence: those of `types`, then others of `codes`."""
@@ -176,15 +168,25 @@ class Mapping(_Part):
         """Return every type that an object's tags and area (NaN without a polygon) make it."""
         return tuple(rule.id for rule in self.types if rule.condition_of(tags, area_m2) is not None)
 
-    @cached_property
+    @property
     def keys(self) -> frozenset[str]:
-        """OSM keys of which an object must have one to be found by any condition."""
-        found: set[str] = set()
-        for rule in (*self.types, *self.ignored):
-            within = rule.not_within if isinstance(rule, TypeRule) else ()
-            for condition in (*rule.any, *within):
-                found.update([next(iter(condition.tags))] if condition.tags else NAME_KEYS)
-        return frozenset(found)
+        """OSM keys of which an object must have one for any condition to find it."""
+        return frozenset(self._by_key)
+
+    def may_find(self, tags: dict[str, str]) -> bool:
+        """Return whether some condition holds for an object's tags, leaving its area aside."""
+        return any(c.has_tags(tags) for key in tags.keys() & self._by_key.keys() for c in self._by_key[key])
+
+    @cached_property
+    def _by_key(self) -> dict[str, list[Condition]]:
+        """Every condition that finds objects, by a key that these must have."""
+        conditions = [one for rule in self.types for one in (*rule.any, *rule.not_within)]
+        conditions += [one for rule in self.ignored for one in rule.any]
+        found: dict[str, list[Condition]] = {}
+        for condition in conditions:
+            for key in [next(iter(condition.tags))] if condition.tags else NAME_KEYS:
+                found.setdefault(key, []).append(condition)
+        return found
 
 
 def load_mapping(name: str, folder: Path, known_types: Collection[str] | None = None) -> Mapping:
@@ -209,7 +211,7 @@ def load_mapping(name: str, folder: Path, known_types: Collection[str] | None = 
     try:
         mapping = Mapping.model_validate(raw)
     except ValidationError as error:
-        problems = problems_of(error, Mapping, str(path))
+        problems = problems_of(error, Mapping, str(path), raw)
         raise ConfigError(*problems, *_unknown_types(_raw_types(raw), known_types, str(path))) from None
     ids = [rule.id for rule in mapping.types]
     problems = [
@@ -230,7 +232,6 @@ def load_mapping(name: str, folder: Path, known_types: Collection[str] | None = 
         if not condition.tags and condition.name is None and condition.area_m2 is None
     ]
     raise_if_any([*problems, *_unknown_types([*ids, *mapping.codes.values()], known_types, str(path))], ConfigError)
-    mapping._where = str(path)  # noqa: SLF001 - pydantic's private attribute of this very module
     return mapping
 
 
@@ -263,7 +264,7 @@ _RANGE = re.compile(r"(\d{1,3})\s*-\s*(\d{1,3})")
 
 @lru_cache(maxsize=1 << 14)
 def _value_holds(found: str, wanted: str) -> bool:
-    """Return whether a tag's value holds the wanted one: it is it, or lists all of its parts (``1;2``, ranges ``0-3``)."""
+    """Return whether a tag's value is the wanted one, or lists all of its parts (``1;2``, ranges ``0-3``)."""
     return found == wanted or set(_split(wanted)) <= set(_split(found))
 
 

@@ -75,6 +75,11 @@ WALK_CYCLE_BARRIERS = frozenset(
 )
 
 
+def main_class(highway: str) -> str:
+    """Return the class of a ``highway`` value; of several (``a;b``) the first."""
+    return highway.split(";", 1)[0].strip()
+
+
 def way_flags(tags: Tags) -> Flags:
     """Return the direction flags of a way on foot, by bicycle and by car.
 
@@ -96,7 +101,8 @@ def _way_flags(values: tuple[str | None, ...]) -> Flags:
     tags = {key: value for key, value in zip(WAY_KEYS, values, strict=True) if value is not None}
     if tags.get("route") == FERRY:
         return _ferry_flags(tags)
-    if tags.get("highway", "no") in NOT_A_STREET:
+    tags["highway"] = main_class(tags.get("highway", "no"))
+    if tags["highway"] in NOT_A_STREET:
         return CLOSED
     return walk_flags(tags), cycle_flags(tags), drive_flags(tags)
 

@@ -130,7 +130,7 @@ def runs(
     repeated = np.zeros(len(line), dtype=bool)
     repeated[1:] = (vertex[1:] == vertex[:-1]) & ~new_run[1:]
     run = (np.cumsum(new_run) - 1)[~repeated]
-    size = np.bincount(run, minlength=1)
+    size = np.bincount(run, minlength=int(new_run.sum()))
     long_enough = size > 1
     first = np.concatenate([[0], np.cumsum(size[long_enough])]).astype(np.int64)
     return (

@@ -190,8 +190,8 @@ def read_line_layer(path: Path, crs: CRS, layer: str | None, source_crs: str | N
     """Read streets from a layer of lines; they meet where they share a vertex.
 
     Vertices within `SAME_POINT_M` of each other are one. With a ``highway`` column, that and every other column named
-    as one of `osm_access.WAY_KEYS` decide who may use a street, by the rules for OSM. Lines without a ``highway`` value are
-    open to all modes (a note counts them); ``oneway`` binds bicycles and cars on them too.
+    as one of `osm_access.WAY_KEYS` decide who may use a street, by the rules for OSM. Lines without a
+    ``highway`` value are open to all modes (a note counts them); ``oneway`` binds bicycles and cars on them too.
 
     Parameters
     ----------
@@ -308,8 +308,12 @@ def _flags(tags: dict[str, str]) -> osm_access.Flags:
 def _classes(tags: list[dict[str, str]]) -> tuple[tuple[str, ...], npt.NDArray[np.int16]]:
     """Return the road classes that occur, and each street's index into them."""
     known: dict[str, int] = {}
-    codes = [known.setdefault(row.get("highway", UNKNOWN_CLASS), len(known)) for row in tags]
+    codes = [known.setdefault(_class_of(row), len(known)) for row in tags]
     return tuple(known), np.array(codes, dtype=np.int16)
+
+
+def _class_of(tags: dict[str, str]) -> str:
+    return osm_access.main_class(tags["highway"]) if "highway" in tags else UNKNOWN_CLASS
 
 
 def _note_unclassed(count: int, total: int, notes: Notes) -> None:

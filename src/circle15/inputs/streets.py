@@ -140,6 +140,9 @@ def _read_osm(path: Path, crs: CRS, ferries: bool, notes: Notes) -> Streets:
     vertex_xy = segments.project(fixed[present][index] / OSM_SCALE, WGS84, crs, str(path))
     way = np.repeat(np.arange(len(ways.ids)), ways.count)[present]
     way, first, vertex = segments.runs(way, vertex, np.diff(np.cumsum(~present)[present], prepend=0) > 0)
+    short = np.setdiff1d(np.arange(len(ways.ids)), way)
+    text = f"{len(short)} streets have fewer than two different nodes in the file and were left out"
+    notes.add("streets.too_short", len(short), text, [f"w{ways.ids[row]}" for row in short[:ROWS_KEPT]])
     speed = _ferry_speeds(ways, way, first, vertex_xy[vertex], present, notes)
     access = np.array(ways.flags, dtype=np.uint8)[way]
     access[speed == 0] = 0
@@ -196,7 +199,7 @@ def _add_way(ways: _Ways, way: osmium.osm.Way, tags: dict[str, str], ferries: bo
     ways.unknown_access.update(osm_access.unknown_access_values(tags))
     ways.ids.append(way.id)
     ways.flags.append(flags)
-    road_class = osm_access.FERRY if is_ferry else tags["highway"]
+    road_class = osm_access.FERRY if is_ferry else osm_access.main_class(tags["highway"])
     ways.road_class.append(ways.classes.setdefault(road_class, len(ways.classes)))
     nodes = way.nodes
     ways.count.append(len(nodes))
@@ -248,7 +251,7 @@ def _ferry_speeds(
     if not ways.duration_s:
         return speed
     length = segments.lengths_m(xy, first)
-    missing = np.add.reduceat(~present, np.concatenate([[0], np.cumsum(ways.count)[:-1]]))
+    missing = np.bincount(np.repeat(np.arange(len(ways.ids)), ways.count)[~present], minlength=len(ways.ids))
     cut = []
     for row, duration in ways.duration_s.items():
         runs = way == row

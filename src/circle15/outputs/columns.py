@@ -20,6 +20,7 @@ TIME_DECIMALS = 3
 """Times are written to the millisecond: at 0.1 s, a failing 900.04 s would read as the 900 s that pass."""
 DECIMALS = {"_s": TIME_DECIMALS, "_m": 1, "_m2": 1, "_rate": 6, "_rate_without_edge": 6}
 """Ending of a column's name → decimals that are always shown."""
+RATE_ENDINGS = ("_rate", "_rate_without_edge")
 PERSONS_DECIMALS = 3
 OTHER_DECIMALS = 6
 """Floats of other columns are rounded to this, and shown without trailing zeros."""
@@ -91,10 +92,11 @@ CELLS = Layout(("cell_id",), ("cell_id", "total", OTHERS, "committee_id", "statu
 CIRCLES = Layout(("committee_id", "mode", "threshold_s"), ("committee_id", "mode", "threshold_s", "area_m2", OTHERS))
 _NOT_ALWAYS = ("item_rate_without_edge", "population_unknown")
 RATE_LAYOUTS = {
-    "types": Layout(("type_id",), ("type_id", OTHERS, *RATES), _NOT_ALWAYS),
-    "domains": Layout(("domain",), ("domain", OTHERS, *RATES), _NOT_ALWAYS),
+    # Types, domains and zones keep the order of the standard that they come in: it is how planners know them.
+    "types": Layout((), ("type_id", OTHERS, *RATES), _NOT_ALWAYS),
+    "domains": Layout((), ("domain", OTHERS, *RATES), _NOT_ALWAYS),
     "towns": Layout(("town_id",), ("town_id", OTHERS, *RATES), _NOT_ALWAYS),
-    "zones": Layout(("zone",), ("zone", OTHERS, *RATES), _NOT_ALWAYS),
+    "zones": Layout((), ("zone", OTHERS, *RATES), _NOT_ALWAYS),
     "district": Layout((), (OTHERS, *RATES), _NOT_ALWAYS),
 }
 
@@ -164,6 +166,8 @@ def _normal(values: pd.Series, name: str) -> pd.Series:
     if kind == "floating":
         figures = _figures(values)
         places = decimals_of(name)
+        if name.endswith(RATE_ENDINGS):
+            figures = _rates_short_of_all(figures)
         # Adding 0 turns -0.0, which would read as a difference between two runs, into 0.0.
         return pd.Series(np.round(figures, OTHER_DECIMALS if places is None else places) + 0.0, index=values.index)
     return _text(values)
@@ -200,6 +204,12 @@ def _cell_text(value: object) -> str | None:
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=str)
     return None if value is None or value is pd.NA or value is pd.NaT or value != value else str(value)  # noqa: PLR0124 - NaN
+
+
+def _rates_short_of_all(rates: FloatArray) -> FloatArray:
+    """Keep a rate below 1 from being rounded to it: 1.000000 means all of them. Likewise 0 means none."""
+    step = 10.0 ** -DECIMALS["_rate"]
+    return np.where((rates > 0) & (rates < 1), np.clip(rates, step, 1 - step), rates)
 
 
 def _honest_times(time_s: pd.Series, threshold_s: pd.Series) -> pd.Series:

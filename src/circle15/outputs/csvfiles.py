@@ -1,4 +1,4 @@
-"""CSV files: UTF-8, lines that end in a bare newline, columns in a fixed order, rows sorted by key.
+"""CSV files: UTF-8, lines that end in a bare newline, columns and rows in a fixed order.
 
 Missing is empty, booleans are ``true`` and ``false``, floats carry a fixed number of decimals (see `columns`). Text
 that a spreadsheet would take for a formula gets a leading ``'``; a plain number such as ``-12`` is left alone.
@@ -49,7 +49,7 @@ def write_csvs(
         with path.open("w", encoding="utf-8-sig" if bom else "utf-8", newline="") as file:
             defused += [f"{name}.csv: {text}" for text in _write_table(table, file)]
         paths.append(path)
-    text = "cells that look like formulas begin with ' in the CSV files (the GeoPackage has them as given)"
+    text = f"{len(defused)} cells look like formulas and begin with ' in the CSV files (in the GeoPackage as given)"
     notes.add("csv.defused", len(defused), text, defused)
     return paths
 
@@ -57,10 +57,10 @@ def write_csvs(
 def read_rate_csvs(folder: Path) -> dict[str, pd.DataFrame]:
     """Return the rate tables that `write_csvs` wrote into `folder`: ids as text, the defusing undone."""
     rates = {}
-    for name, layout in RATE_LAYOUTS.items():
-        ids = dict.fromkeys(("type_id", "domain", "town_id", "zone"), str)
+    ids = dict.fromkeys(("type_id", "domain", "town_id", "zone"), str)
+    for name in RATE_LAYOUTS:
         table = pd.read_csv(folder / f"{name}.csv", dtype=ids, keep_default_na=False, na_values=[""])
-        for column in layout.key:
+        for column in (c for c in ids if c in table):
             text = table[column].fillna("").astype(object)
             table[column] = text.map(lambda t: t[1:] if DEFUSED.match(t) else t)
         rates[name] = table

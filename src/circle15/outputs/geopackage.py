@@ -196,7 +196,8 @@ def _field_names(layer: _Layer, notes: Notes) -> dict[str, str]:
         taken.add(name.lower())
         names[column] = name
     renamed = [f"{old} → {new}" for old, new in names.items() if old != new]
-    text = f"columns of layer {layer.name} were renamed, since a GeoPackage knows no case and reserves fid and geom"
+    why = "a GeoPackage knows no case and reserves fid and geom"
+    text = f"{len(renamed)} columns of layer {layer.name} are renamed there: {why}"
     notes.add("geopackage.renamed", len(renamed), text, renamed)
     return names
 

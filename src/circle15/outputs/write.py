@@ -6,6 +6,7 @@ folder that circle15 did not write stay.
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import shutil
@@ -187,8 +188,8 @@ def _staging_path(folder: Path) -> Path:
 def _staging(folder: Path) -> Iterator[Path]:
     """Make a folder for half-written files on the same file system, and remove it in any case."""
     staging = _staging_path(folder)
-    if staging.exists():
-        shutil.rmtree(staging)  # a dead process had our number: we hold the lock
+    for dead in staging.parent.glob(f".{glob.escape(folder.name)}.circle15.*.tmp"):
+        shutil.rmtree(dead)  # left by a run that was killed: we hold the lock
     staging.mkdir()
     try:
         yield staging

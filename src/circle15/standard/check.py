@@ -49,9 +49,7 @@ def contradictions(raw: Raw, where: str) -> list[Problem]:
         File, for the messages.
     """
     return [
-        *chain.from_iterable(
-            _repeated(raw, section, where) for section in ("zones", "domains", "types", "requirements")
-        ),
+        *chain.from_iterable(_repeated(raw, section, where) for section in SECTIONS),
         *_ambiguous_zones(raw, where),
         *chain.from_iterable(_unknown(raw, *reference, where) for reference in REFERENCES),
         *_circles(raw, where),
@@ -89,12 +87,11 @@ def _repeated(raw: Raw, section: str, where: str) -> Iterator[Problem]:
 
 
 def _ambiguous_zones(raw: Raw, where: str) -> Iterator[Problem]:
-    owner: dict[str, int] = {}
+    owner: dict[str, tuple[int, str]] = {}
     for number, entry in _entries(raw, "zones"):
-        # A repeated id is told by `_repeated`.
-        for name in {n for key in ("zh", "en", "aliases") for n in _texts(entry, key)} | {_id(entry)}:
-            first = owner.setdefault(name, number)
-            if name and first != number and name != _id(entry):
+        for name in dict.fromkeys(text for key in ("id", "zh", "en", "aliases") for text in _texts(entry, key)):
+            first, first_id = owner.setdefault(name, (number, _id(entry)))
+            if first_id != _id(entry):  # `_repeated` tells of zones that share their id
                 what = f'"zones[{first}]" and "zones[{number}]" are both called "{name}"'
                 yield Problem(what, where, (), "Let each name mean one zone.")
 

@@ -30,9 +30,7 @@ def _as_id(text: str) -> str:
 def _as_kind(text: str) -> str:
     if text not in KINDS_OF_REQUIREMENT:
         known = ", ".join(KINDS_OF_REQUIREMENT)
-        raise PydanticCustomError(
-            "unknown_kind", "no such kind of requirement; other kinds come later; known: " + known
-        )
+        raise PydanticCustomError("unknown_kind", "no such kind of requirement yet; known: {known}", {"known": known})
     return text
 
 
