@@ -56,7 +56,8 @@ def rates(key: str | None, rows: list[tuple]) -> pd.DataFrame:
     table["item_rate"] = table.passed / judged.where(judged > 0)
     table["committee_rate"] = np.nan
     table["population_rate"] = 0.5
-    table["exempt"] = 0
+    table[["exempt", "edge_affected"]] = 0
+    table[["population", "population_covered"]] = 100.0, 50.0
     return table.rename(columns={"id": key}) if key else table.drop(columns="id")
 
 
@@ -123,7 +124,7 @@ def test_table_on_stdout_and_notes_on_stderr(config, pipeline, capsys):
     assert [line[0] for line in lines if line and line[0] in {"clinic", "park", "小学"}] == ["clinic", "park"]
     assert "86 gaps" in out
     assert "out/from_config: circle15.gpkg, csv/towns.csv, run.json" in out
-    assert err == "note: facilities are off the network (2)\n"
+    assert err == "note: facilities are off the network\n"
 
 
 def test_columns_line_up_with_chinese_names(config, pipeline, capsys):
@@ -166,8 +167,13 @@ def test_json_is_one_document(config, pipeline, capsys):
         "failed": 43,
         "unknown": 0,
         "exempt": 0,
+        "edge_affected": 0,
         "item_rate": 0.57,
+        "item_rate_without_edge": None,
         "committee_rate": None,
+        "population": 100.0,
+        "population_covered": 50.0,
+        "population_unknown": None,
         "population_rate": 0.5,
     }
     assert document["gaps"] == 86
@@ -220,7 +226,7 @@ def test_quiet_leaves_errors_only(config, pipeline, capsys):
 
 def test_verbose_shows_the_rows_of_notes(config, pipeline, capsys):
     cli.run(["compute", str(config), "-v"])
-    assert "note: facilities are off the network (2: f1, f2)" in capsys.readouterr().err
+    assert "note: facilities are off the network (f1, f2)" in capsys.readouterr().err
 
 
 def test_unchanged_is_told(config, pipeline, capsys):

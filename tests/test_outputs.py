@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from circle15.config import Config
 from circle15.errors import Notes, OutputError
 from circle15.outputs import geopackage, write
-from circle15.outputs.columns import VERDICTS, arrange
+from circle15.outputs.columns import RATE_LAYOUTS, VERDICTS, arrange
 from circle15.outputs.csvfiles import write_csvs
 from circle15.outputs.lock import locked, place_beside
 from circle15.outputs.manifest import Manifest, is_current, plain
@@ -241,7 +241,8 @@ def test_row_order_of_the_tables_does_not_matter(tmp_path, written):
         for name in ("committees", "verdicts", "requirements", "gaps", "facilities", "cells", "towns", "circles")
         if (table := getattr(results, name)) is not None
     }
-    rates = {name: table.iloc[::-1].reset_index(drop=True) for name, table in results.rates.items()}
+    # types, domains and zones keep the standard's order, which does not come from the inputs
+    rates = results.rates | {"towns": results.rates["towns"].iloc[::-1].reset_index(drop=True)}
     other = tmp_path / "turned"
     write_run(make_results(**turned, rates=rates), other, make_manifest(), CRS)
     a, b = bytes_of(written), bytes_of(other)
@@ -277,6 +278,16 @@ def test_csv_verdicts_by_hand(written):
 def test_rates_have_six_decimals_and_missing_ones_are_empty(written):
     lines = (written / "csv" / "district.csv").read_text("utf-8").splitlines()
     assert lines[1] == "3,1,0,2,0,0.750000,,0.333333,1200.500,600.250,0.000,0.500000"
+
+
+def test_types_keep_the_order_of_the_standard(written):
+    assert [row["type_id"] for row in rows_of(written / "csv" / "types.csv")] == ["school", "park"]
+    assert list(read_rates(written)[0]["types"].type_id) == ["school", "park"]
+
+
+def test_nearly_all_is_not_all_and_hardly_any_is_not_none():
+    table = make_rates(None, ["a", "b", "c", "d"]).assign(item_rate=[1.0, 0.9999999, 0.0, 1e-9])
+    assert arrange(table, RATE_LAYOUTS["district"])["item_rate"].tolist() == [1.0, 0.999999, 0.0, 0.000001]
 
 
 def test_committees_have_degrees_and_nasty_text_comes_back(written):

@@ -51,7 +51,11 @@ def verdicts(folder: Path) -> pd.DataFrame:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "run.json"}
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name != "run.json"
+    }
 
 
 @pytest.fixture(scope="module")
@@ -335,7 +339,14 @@ def test_a_truncated_network_says_so(district, tmp_path):
         run(district, tmp_path / "out")
 
 
-def test_committees_with_swapped_coordinates_are_refused(district, tmp_path):
+def test_committees_in_the_wrong_crs_are_refused_before_any_verdict(district, tmp_path):
+    edit(district, "[population]\nsource", '[population]\ncrs = "EPSG:32649"\nsource')
+    with pytest.raises(InputError, match="none of 4102 places lies in the network's box"):
+        run(district, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_points_with_swapped_coordinates_are_refused(district, tmp_path):
     path = district.parent.parent / "data/sample/bus_stops.csv"
     text = path.read_text("utf-8-sig")
     head, _, rest = text.partition("\n")

@@ -18,7 +18,7 @@ from circle15.errors import Notes
 from circle15.outputs.manifest import Manifest, is_current
 from circle15.outputs.write import read_rates, write_run
 from circle15.stages.people import place_people
-from circle15.stages.read import build_networks, hash_inputs, read_inputs, resolve
+from circle15.stages.read import build_networks, check_places, hash_inputs, read_inputs, resolve
 from circle15.stages.record import balance, counts, draw, engine_figures
 from circle15.stages.run import Clock, Progress, Run
 from circle15.stages.travel import survey_modes
@@ -113,13 +113,14 @@ def compute(
         book = resolve(catalogue, inputs.committees)
     with clock.stage("network"):
         networks = build_networks(run, inputs.crs, book)
+        check_places(run, inputs, networks)
     with clock.stage("people"):
         inputs = place_people(run, inputs, networks)
     surveys = survey_modes(run, inputs, networks, book)
     with clock.stage("verdicts"):
         results = judge_all(run, inputs, surveys, book)
     with clock.stage("circles"):
-        results = dataclasses.replace(results, circles=draw(run, inputs, surveys, book))
+        results = dataclasses.replace(results, circles=draw(run, inputs, surveys))
     with clock.stage("write"):
         manifest = dataclasses.replace(
             manifest,

@@ -35,6 +35,10 @@ NOT_OF_OSM = ("layer", "crs", "encoding", "columns", "set", "where")
 ROWS = tuple(column for column in FACILITIES if column.name not in ("facility_id", "type_id"))
 
 
+OSM_MAPPING = "osm"
+"""The mapping of ``from_osm`` where the configuration names none."""
+
+
 @dataclass(frozen=True)
 class _Source:
     """One source that was read: its rows, what it covers, where it reaches."""
@@ -174,7 +178,7 @@ def _read_osm(
         problems.append(Problem(f"from_osm needs an OSM file, the network is {path.name}", where, remedy=remedy))
     raise_if_any(problems, ConfigError)
     claimed = _claimed(item, standard, where)
-    mapping = load_mapping(item.mapping or "osm", config.folder)
+    mapping = load_mapping(item.mapping or OSM_MAPPING, config.folder)
     table = read_osm_places(path, crs, mapping, notes)
     contract = [*(c for c in FACILITIES if c.name in ("facility_id", "type_id")), *ROWS]
     raise_if_any(check_columns(table, contract, str(path), label(table, "facility_id")))

@@ -189,6 +189,11 @@ class Mapping(_Part):
         return found
 
 
+def mapping_path(name: str, folder: Path) -> Path:
+    """Return the file of a mapping: one that circle15 ships (by id), or a ``.toml`` path relative to `folder`."""
+    return folder / name if name.endswith(".toml") else _shipped(name)
+
+
 def load_mapping(name: str, folder: Path, known_types: Collection[str] | None = None) -> Mapping:
     """Read and check a mapping.
 
@@ -206,7 +211,7 @@ def load_mapping(name: str, folder: Path, known_types: Collection[str] | None = 
     ConfigError
         If there is no such mapping, or it has unknown keys or types, bad patterns, or no conditions; all at once.
     """
-    path = folder / name if name.endswith(".toml") else _shipped(name)
+    path = mapping_path(name, folder)
     raw = read_toml(path)
     try:
         mapping = Mapping.model_validate(raw)

@@ -3,15 +3,18 @@
 import dataclasses
 
 import geopandas as gpd
+import numpy as np
 import pyproj
 
 from circle15.cache import hash_file, hash_of
 from circle15.config import Config
-from circle15.errors import Notes
+from circle15.errors import Notes, raise_if_any
 from circle15.inputs.committees import read_committees, run_crs
-from circle15.inputs.facilities import read_facilities
+from circle15.inputs.facilities import OSM_MAPPING, read_facilities
+from circle15.inputs.mapping import mapping_path
 from circle15.inputs.population import read_population
 from circle15.inputs.streets import read_streets
+from circle15.inputs.vector import check_overlap
 from circle15.network.graph import ModeSpeeds, Network, build_network
 from circle15.stages.run import Inputs, Networks, RuleBook, Run
 from circle15.standard.model import Standard
@@ -27,8 +30,13 @@ def hash_inputs(config: Config) -> dict[str, str]:
     if config.population:
         sources.append(config.population.source)
     sources += [item.source for item in config.facilities if item.source]
-    sources += [item.mapping for item in config.facilities if item.mapping and item.mapping.endswith(".toml")]
     hashes = {}
+    for item in config.facilities:
+        if item.mapping or item.from_osm:
+            name = item.mapping or OSM_MAPPING
+            path = mapping_path(name, config.folder)
+            if path.is_file():
+                hashes[f"mapping {name}"] = hash_file(path)
     for source in dict.fromkeys(sources):
         path = config.resolve(source)
         companions = sorted(path.parent.glob(path.stem + ".*")) if path.suffix.lower() == ".shp" else [path]
@@ -59,6 +67,28 @@ def read_inputs(run: Run) -> Inputs:
         read, "inputs", str(config.folder), config.model_dump(exclude={"network"}), files, catalogue
     )
     return inputs
+
+
+def check_places(run: Run, inputs: Inputs, networks: Networks) -> None:
+    """Refuse inputs of which not one place lies in the network's box: a wrong CRS, or x and y swapped.
+
+    Raises
+    ------
+    InputError
+        Naming each such source.
+    """
+    every = np.concatenate([network.node_xy for network in networks.of.values()])
+    (west, south), (east, north) = every.min(axis=0), every.max(axis=0)
+    box = (float(west), float(south), float(east), float(north))
+    config, table = run.config, inputs.facilities.table
+    committees = inputs.committees
+    where_they_are = committees.geometry.fillna(gpd.GeoSeries(committees["area"], crs=committees.crs))
+    problems = check_overlap(committees.set_geometry(where_they_are), box, config.committees.source)
+    if inputs.cells is not None and config.population:
+        problems += check_overlap(inputs.cells, box, config.population.source)
+    for source, part in table.groupby("source", sort=True):
+        problems += check_overlap(part, box, str(source))
+    raise_if_any(problems)
 
 
 def resolve(standard: Standard, committees: gpd.GeoDataFrame) -> RuleBook:

@@ -12,21 +12,22 @@ from circle15 import tables
 from circle15.assess.coverage import ASSIGNED, OFF_NETWORK, OUTSIDE
 from circle15.network.circles import draw_circles
 from circle15.network.travel import Router, find_ranges
-from circle15.stages.run import Inputs, RuleBook, Run
+from circle15.stages.run import Inputs, Run
 from circle15.stages.travel import ModeSurvey
+from circle15.standard.resolve import zone_modes
 from circle15.units import FloatArray, minutes_to_s
 
 IntArray = npt.NDArray[np.int64]
 
 
-def draw(run: Run, inputs: Inputs, surveys: dict[str, ModeSurvey], book: RuleBook) -> gpd.GeoDataFrame:
-    """Draw each committee's circle by its zone's mode."""
-    n = len(inputs.committees)
+def draw(run: Run, inputs: Inputs, surveys: dict[str, ModeSurvey]) -> gpd.GeoDataFrame:
+    """Draw each committee's circle by its zone's mode; a committee without a zone has none."""
+    committees, n = inputs.committees, len(inputs.committees)
+    by_zone = zone_modes(run.standard, committees["zone"].to_numpy(), committees["kind"].to_numpy())
     limit = minutes_to_s(run.standard.service_circle.minutes)
-    by_zone = next((rules for requirement, rules in book if requirement.mode == "zone"), None)
     shape, mode_of = np.full(n, None, dtype=object), np.full(n, "", dtype=object)
     for mode, one in surveys.items():
-        mine = (by_zone.mode == mode) if by_zone is not None else np.zeros(n, dtype=bool)
+        mine = by_zone == mode
         if not mine.any():
             continue
         limit_s = np.where(mine, limit, np.nan)
@@ -35,7 +36,7 @@ def draw(run: Run, inputs: Inputs, surveys: dict[str, ModeSurvey], book: RuleBoo
     has = np.array([geometry is not None for geometry in shape], dtype=bool)
     return gpd.GeoDataFrame(
         {
-            "committee_id": inputs.committees["committee_id"].to_numpy()[has],
+            "committee_id": committees["committee_id"].to_numpy()[has],
             "mode": mode_of[has],
             "threshold_s": limit,
             "area_m2": shapely.area(shape[has]),
