@@ -134,6 +134,11 @@ def _read_osm(path: Path, crs: CRS, ferries: bool, notes: Notes) -> Streets:
     refs = np.frombuffer(ways.refs, dtype=np.int64)
     fixed = np.column_stack([np.frombuffer(ways.x, dtype=np.int32), np.frombuffer(ways.y, dtype=np.int32)])
     present = fixed[:, 0] != UNDEFINED
+    if (refs < 0).any():
+        remedy = "JOSM writes them for what was not uploaded; number them anew, e.g. with osmium renumber."
+        raise InputError(
+            Problem(f"{int((refs < 0).sum())} nodes of streets have negative ids", str(path), remedy=remedy)
+        )
     _check_missing(present, np.repeat(ways.ids, ways.count), path, notes)
 
     ids, index, vertex = np.unique(refs[present], return_index=True, return_inverse=True)
