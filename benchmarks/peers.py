@@ -3,9 +3,11 @@
 Asked, on foot and by bicycle: the time from each committee to the nearest facility of each type and the number of them
 within the threshold, and the time from each population cell to the nearest. Everybody starts from the streets in
 memory (reading the file is the same for all, and osmnx takes longer than we do) and from the same entrances, and writes
-nothing. What each leaves out is said at its head.
+nothing. The scripts look for the nearest facility as far as the threshold, which decides the verdict, unless `reach`
+asks for more; circle15 always looks three times as far. What else each leaves out is said at its head.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,9 +29,6 @@ from circle15.units import TIME_TOLERANCE_S, FloatArray, speed_m_per_s, travel_t
 from setting import District, Questions, Watch, with_engine
 
 IntArray = npt.NDArray[np.int64]
-
-UNREACHED = 1e6
-"""Pandana's answer where nothing is reached is the search radius, or 4294967.295."""
 
 
 @dataclass
@@ -67,7 +66,7 @@ class Answers:
 # (a) ---------------------------------------------------------------------------------------------------------------
 
 
-def tutorial(district: District) -> Answers:
+def tutorial(district: District, reach: float = 1.0) -> Answers:
     """Answer like a tutorial: every OSM node is a node, minutes as weights, points at their nearest node.
 
     Leaves out: access legs, streets that hang apart, one-way pairs of platforms and all that edge snapping finds;
@@ -87,7 +86,7 @@ def tutorial(district: District) -> Answers:
                     pd.DataFrame({"minutes": minutes}),
                     twoway=False,
                 )
-        _ask_pandana(net, asked, 60.0, answers)
+        _ask_pandana(net, asked, 60.0, reach, answers)
     return answers
 
 
@@ -104,12 +103,13 @@ def every_vertex(streets: Streets, mode: str) -> tuple[FloatArray, IntArray, Int
     return np.stack([xy.real, xy.imag], axis=1), tail, head, np.abs(xy[head] - xy[tail])
 
 
-def _ask_pandana(net: pandana.Network, asked: Questions, unit_s: float, answers: Answers) -> None:
+def _ask_pandana(net: pandana.Network, asked: Questions, unit_s: float, reach: float, answers: Answers) -> None:
     """Ask by `set_pois` and `nearest_pois`; count by node pairs that a straight line could join in time.
 
     Counting by ``aggregate``, as some tutorials do, ranges over every node of the city and takes minutes.
     """
-    reach = asked.threshold_s / unit_s
+    threshold = asked.threshold_s / unit_s
+    far = threshold * reach
     name = str(net.impedance_names[0])
     with answers.watch.on("snap"):
         committee = net.get_node_ids(*asked.committee_xy.T).to_numpy()
@@ -118,16 +118,18 @@ def _ask_pandana(net: pandana.Network, asked: Questions, unit_s: float, answers:
     reach_m = asked.threshold_s * speed_m_per_s(asked.speeds.kmh)
     for column, (type_id, (xy, facility)) in enumerate(asked.entrances.items()):
         with answers.watch.on("nearest"), quiet_stdout():
-            net.set_pois(type_id, 3 * reach, 1, *pd.DataFrame(xy).T.to_numpy())
-            nearest = net.nearest_pois(3 * reach, type_id, num_pois=1, imp_name=name)[1]
-            nearest = nearest.where(nearest < 3 * reach) * unit_s
+            net.set_pois(type_id, far, 1, xy[:, 0], xy[:, 1])
+            nearest = net.nearest_pois(far, type_id, num_pois=1, imp_name=name)[1]
+            nearest = nearest.where(nearest < far) * unit_s
             answers.time_s[asked.committee_row, column] = nearest.loc[committee]
             answers.cell_time_s[asked.cell_row, column] = nearest.loc[cell]
         with answers.watch.on("pairs"), quiet_stdout():
             place = net.get_node_ids(*xy.T).to_numpy()
             to, origin = tree.query(shapely.points(xy), predicate="dwithin", distance=reach_m)
-            time = np.asarray(net.shortest_path_lengths(committee[origin], place[to], name)) if len(to) else to
-            hit = time <= reach
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # pandana lists every pair that no path joins
+                time = np.asarray(net.shortest_path_lengths(committee[origin], place[to], name)) if len(to) else to
+            hit = time <= threshold
             pairs = np.unique(np.stack([origin[hit], facility[to[hit]]]), axis=1)
             answers.count[asked.committee_row, column] = np.bincount(pairs[0], minlength=len(committee))
 
@@ -135,7 +137,7 @@ def _ask_pandana(net: pandana.Network, asked: Questions, unit_s: float, answers:
 # (b) ---------------------------------------------------------------------------------------------------------------
 
 
-def pandana_contracted(district: District) -> Answers:
+def pandana_contracted(district: District, reach: float = 1.0) -> Answers:
     """Answer like (a) on circle15's contracted graph, in seconds.
 
     Leaves out: access legs and edges; a point gets the nearest crossing, which may be a hundred metres off. Small
@@ -155,7 +157,7 @@ def pandana_contracted(district: District) -> Answers:
                     pd.DataFrame({"seconds": network.time_s[edge]}),
                     twoway=False,
                 )
-        _ask_pandana(net, asked, 1.0, answers)
+        _ask_pandana(net, asked, 1.0, reach, answers)
     return answers
 
 
@@ -166,7 +168,7 @@ def _contract(district: District, asked: Questions) -> Network:
 # (c) ---------------------------------------------------------------------------------------------------------------
 
 
-def bare_scipy(district: District) -> Answers:
+def bare_scipy(district: District, reach: float = 1.0) -> Answers:
     """Answer by bounded searches alone: one from all facilities of a type, one from each committee.
 
     Exact on edges and with access legs. Leaves out: which facility is the nearest and how many metres away, whether
@@ -191,13 +193,13 @@ def bare_scipy(district: District) -> Answers:
             places = every.take(np.arange(begin, begin + len(xy)))
             begin += len(xy)
             with answers.watch.on("nearest"):
-                field = field_to(network, places, 3 * asked.threshold_s)
+                field = field_to(network, places, reach * asked.threshold_s)
                 for points, rows, found in (
                     (committees, asked.committee_row, answers.time_s),
                     (cells, asked.cell_row, answers.cell_time_s),
                 ):
                     time_s, _ = at_points(network, field, points, places)
-                    found[rows, column] = np.where(time_s <= 3 * asked.threshold_s, time_s, np.nan)
+                    found[rows, column] = np.where(time_s <= reach * asked.threshold_s, time_s, np.nan)
             with answers.watch.on("pairs"):
                 to, origin = tree.query(shapely.points(xy), predicate="dwithin", distance=reach_m)
                 edge = places.edge[to]
@@ -227,14 +229,14 @@ def _same_edge(
 # (d) ---------------------------------------------------------------------------------------------------------------
 
 
-def ours(district: District, engine: str = "pandana") -> Answers:
+def ours(district: District, reach: float = 3.0) -> Answers:  # noqa: ARG001 - it is always three times
     """Answer by circle15's own network and travel stages, on walk and cycle alone.
 
     Leaves out nothing: finds entrances, distances and whether any path exists, and holds two searches against each
     other.
     """
     answers = Answers.empty(district)
-    run = with_engine(district.run, engine)
+    run = with_engine(district.run, "pandana")
     with answers.watch.on("graph"):
         networks = Networks({asked.mode: _contract(district, asked) for asked in district.questions}, "benchmark")
     surveys = survey_modes(run, district.inputs, networks, district.book)

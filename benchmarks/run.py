@@ -121,6 +121,7 @@ def compare_engines(network: NetworkName, scale: float, seed: int, data: Path, j
 @options
 @scaled
 @click.option("--rounds", default=3, show_default=True)
+@click.option("--reach", default=1.0, show_default=True, help="How far the scripts look, in thresholds; ours: 3.")
 @click.option("--only", multiple=True, type=click.Choice(list(peer_scripts.PEERS)), help="Only these (repeatable).")
 def peers(
     network: NetworkName,
@@ -129,21 +130,24 @@ def peers(
     data: Path,
     json_file: Path | None,
     rounds: int,
+    reach: float,
     only: tuple[str, ...],
 ) -> None:
     """Answer the same questions with other scripts, in turns, and give their times over ours."""
     loaded = load_district(district(network, scale, data, seed))
     chosen = [name for name in peer_scripts.PEERS if not only or name in only]
     seconds: dict[str, list[float]] = {name: [] for name in chosen}
+    cpu: dict[str, list[float]] = {name: [] for name in chosen}
     answers = {}
     for _ in range(rounds):
         for name in chosen:
-            start = time.perf_counter()
-            answers[name] = peer_scripts.PEERS[name](loaded)
+            start, busy = time.perf_counter(), time.process_time()
+            answers[name] = peer_scripts.PEERS[name](loaded, reach)
             seconds[name].append(time.perf_counter() - start)
+            cpu[name].append(time.process_time() - busy)
     rows = peer_scripts.ratios(loaded, seconds, answers)
     steps = {name: answer.watch.seconds for name, answer in answers.items()}
-    tell("peers", rows, json_file, network=network, scale=scale, rounds=seconds, steps_of_last_round=steps)
+    tell("peers", rows, json_file, network=network, scale=scale, reach=reach, wall_s=seconds, cpu_s=cpu, steps_s=steps)
 
 
 @main.command()

@@ -29,7 +29,7 @@ class NetworkConfig(_Section):
     source: str
     layer: str | None = None
     crs: str | None = None
-    engine: Literal["pandana", "scipy"] = "pandana"
+    engine: Literal["scipy", "pandana"] = "scipy"
     max_snap_m: float = Field(default=300.0, gt=0)
     min_component_nodes: int = Field(default=100, ge=1)
     ferries: bool = False

@@ -16,7 +16,7 @@ from circle15.cache import code_key, open_cache, versions
 from circle15.config import Config
 from circle15.errors import Notes
 from circle15.outputs.manifest import Manifest, is_current
-from circle15.outputs.write import read_rates, write_run
+from circle15.outputs.write import check_writable, read_rates, write_run
 from circle15.stages.people import place_people
 from circle15.stages.read import build_networks, check_places, hash_inputs, read_inputs, resolve
 from circle15.stages.record import balance, counts, draw, engine_figures
@@ -106,6 +106,7 @@ def compute(
         current = not fresh and is_current(out, manifest.fingerprint)
     if current:
         return _earlier(out, clock)
+    check_writable(out)  # before the work, not after it
 
     run = Run(config, catalogue, hashes, open_cache(cache), notes, clock)
     with clock.stage("inputs"):

@@ -156,9 +156,18 @@ def _draw(
     transform = Affine(
         PIXEL_M, 0, raster.west + window[1].start * PIXEL_M, 0, -PIXEL_M, raster.north - window[0].start * PIXEL_M
     )
-    found = [
-        shapely.Polygon(shape["coordinates"][0], shape["coordinates"][1:])
-        for shape, _ in features.shapes(mask, mask=mask.astype(bool), transform=transform)
-    ]
-    outline = shapely.simplify(shapely.MultiPolygon(found), SIMPLIFY_M)
+    outline = shapely.simplify(_outline(mask, transform), SIMPLIFY_M)
     return shapely.MultiPolygon([part for part in shapely.get_parts(outline) if not part.is_empty])
+
+
+def _outline(mask: npt.NDArray[np.uint8], transform: Affine) -> shapely.MultiPolygon:
+    """Return the pixels that are 1 as polygons along their edges."""
+    found = [shape["coordinates"] for shape, _ in features.shapes(mask, mask=mask.astype(bool), transform=transform)]
+    if not found:
+        return shapely.MultiPolygon()
+    rings = [ring for polygon in found for ring in polygon]
+    corner = np.array([xy for ring in rings for xy in ring])
+    ring_of_corner = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    polygon_of_ring = np.repeat(np.arange(len(found)), [len(polygon) for polygon in found])
+    closed = np.asarray(shapely.linearrings(corner, indices=ring_of_corner))
+    return shapely.MultiPolygon(np.asarray(shapely.polygons(closed, indices=polygon_of_ring)).tolist())

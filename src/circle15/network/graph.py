@@ -99,6 +99,11 @@ class Network:
         tree = shapely.STRtree(np.asarray(shapely.linestrings(pieces)))
         return vertex, edge, total[vertex] - total[self.first[edge]], tree
 
+    @cached_property
+    def extent(self) -> shapely.Geometry:
+        """The convex hull of all nodes: as far as the network is known."""
+        return shapely.MultiPoint(self.node_xy).convex_hull
+
     @property
     def lines(self) -> npt.NDArray[np.object_]:
         """Every edge as a shapely LineString."""

@@ -158,8 +158,7 @@ def _edge_affected(inputs: Inputs, surveys: dict[str, ModeSurvey], rules: Rules,
         radius_m = np.where(rules.mode == mode, rules.threshold_s, np.nan) * speed_m_per_s(one.router.network.max_kmh)
         if not np.isfinite(radius_m).any():
             continue
-        extent = shapely.MultiPoint(one.router.network.node_xy).convex_hull
-        leaves |= disc_leaves(extent, one.router.xy, radius_m)
+        leaves |= disc_leaves(one.router.network.extent, one.router.xy, radius_m)
         if known and all(area is not None for area in known):
             leaves |= disc_leaves(shapely.union_all(np.array(known, dtype=object)), one.router.xy, radius_m)
     return leaves
