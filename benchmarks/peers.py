@@ -236,7 +236,7 @@ def ours(district: District, reach: float = 3.0) -> Answers:  # noqa: ARG001 - i
     other.
     """
     answers = Answers.empty(district)
-    run = with_engine(district.run, "pandana")
+    run = with_engine(district.run, district.run.config.network.engine)
     with answers.watch.on("graph"):
         networks = Networks({asked.mode: _contract(district, asked) for asked in district.questions}, "benchmark")
     surveys = survey_modes(run, district.inputs, networks, district.book)

@@ -66,8 +66,10 @@ def make(network: NetworkName, scale: float, seed: int, data: Path, json_file: P
 @main.command()
 @options
 @scaled
-@click.option("--engine", type=click.Choice(["pandana", "scipy"]), default="pandana", show_default=True)
-def compute(network: NetworkName, scale: float, seed: int, data: Path, json_file: Path | None, engine: str) -> None:
+@click.option("--engine", type=click.Choice(["pandana", "scipy"]), help="Default: what a configuration gets.")
+def compute(
+    network: NetworkName, scale: float, seed: int, data: Path, json_file: Path | None, engine: str | None
+) -> None:
     """Run `circle15 compute` cold, again unchanged, and with one requirement changed; time and peak memory of each."""
     config = district(network, scale, data, seed)
     scratch = config.parent / "compute"
@@ -79,11 +81,11 @@ def compute(network: NetworkName, scale: float, seed: int, data: Path, json_file
         ("unchanged", ()),
         (f"{CHANGED_TYPE} in {CHANGED_MINUTES} min", ("--standard", str(standard))),
     ):
-        row, timings = run_compute(config, scratch, ("--engine", engine, *extra))
+        row, timings = run_compute(config, scratch, (*(("--engine", engine) if engine else ()), *extra))
         rows.append({"run": name, **row})
         if name != "unchanged":  # run.json then still tells of the run before
             stages[name] = timings
-    tell("compute", rows, json_file, network=network, scale=scale, engine=engine, stages=stages)
+    tell("compute", rows, json_file, network=network, scale=scale, engine=engine or "default", stages=stages)
 
 
 @main.command()
@@ -147,7 +149,19 @@ def peers(
             cpu[name].append(time.process_time() - busy)
     rows = peer_scripts.ratios(loaded, seconds, answers)
     steps = {name: answer.watch.seconds for name, answer in answers.items()}
-    tell("peers", rows, json_file, network=network, scale=scale, reach=reach, wall_s=seconds, cpu_s=cpu, steps_s=steps)
+    engine = loaded.run.config.network.engine
+    tell(
+        "peers",
+        rows,
+        json_file,
+        network=network,
+        scale=scale,
+        engine=engine,
+        reach=reach,
+        wall_s=seconds,
+        cpu_s=cpu,
+        steps_s=steps,
+    )
 
 
 @main.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from functools import cached_property
 
 import networkx as nx
 import numpy as np
@@ -90,36 +90,60 @@ class Oracle:
         flag = int(streets.access[speeds.mode][e])
         return [(names[k], names[k + 1], xy[k], xy[k + 1], flag, kmh / 3.6) for k in range(len(xy) - 1)]
 
-    def __call__(self, a, b) -> float:
-        """Return the seconds from a to b; infinite where no path leads or one is off the network."""
+    @cached_property
+    def graph(self) -> nx.DiGraph:
         graph = nx.DiGraph()
-        cuts: dict[int, list] = {}
-        for name, at in (("a", np.asarray(a)), ("b", np.asarray(b))):
-            near = int(self.tree.nearest(shapely.Point(at)))
-            if self.shapes[near].distance(shapely.Point(at)) > self.max_snap_m:
-                return np.inf
-            share = self.shapes[near].project(shapely.Point(at))
-            foot = np.asarray(self.shapes[near].interpolate(share).coords[0])
-            leg = float(np.hypot(*(foot - at))) / self.access_m_per_s
-            _add(graph, *(("a", "foot a") if name == "a" else ("foot b", "b")), leg)
-            cuts.setdefault(near, []).append((share, "foot " + name, foot))
-            for node, end in zip(self.pieces[near][:2], self.pieces[near][2:4], strict=True):
-                if np.hypot(*(foot - end)) < 1e-6:  # at a junction one is on every street there
-                    _add(graph, "foot " + name, node, 0.0)
-                    _add(graph, node, "foot " + name, 0.0)
-        for number, (one, two, start, end, flag, speed) in enumerate(self.pieces):
-            feet = sorted(cuts.get(number, []), key=lambda cut: cut[0])
-            stops = [(one, start), *[(name, foot) for _, name, foot in feet], (two, end)]
-            for (n1, p1), (n2, p2) in pairwise(stops):
-                seconds = float(np.hypot(*(np.asarray(p2) - p1))) / speed
-                if flag & 1:
-                    _add(graph, n1, n2, seconds)
-                if flag & 2:
-                    _add(graph, n2, n1, seconds)
-        try:
-            return float(nx.dijkstra_path_length(graph, "a", "b", weight="s"))
-        except nx.NetworkXNoPath:
+        for one, two, start, end, flag, speed in self.pieces:
+            _join(graph, one, two, float(np.hypot(*(np.asarray(end) - start))) / speed, flag)
+        return graph
+
+    def __call__(self, a, b, cutoff_s: float | None = None) -> float:
+        """Return the seconds from a to b; infinite where no path leads or one is off the network."""
+        graph = self.graph
+        feet = [self._foot(np.asarray(at, dtype=float)) for at in (a, b)]
+        if None in feet:
             return np.inf
+        (near_a, foot_a, leg_a), (near_b, foot_b, leg_b) = feet
+        try:
+            self._attach("from", near_a, foot_a)
+            self._attach("to", near_b, foot_b)
+            if near_a == near_b:
+                self._along(near_a, foot_a, foot_b)
+            times = nx.single_source_dijkstra_path_length(graph, "from", cutoff=cutoff_s, weight="s")
+            return leg_a + times.get("to", np.inf) + leg_b
+        finally:
+            graph.remove_nodes_from(["from", "to"])
+
+    def _foot(self, at):
+        near = int(self.tree.nearest(shapely.Point(at)))
+        if self.shapes[near].distance(shapely.Point(at)) > self.max_snap_m:
+            return None
+        foot = np.asarray(self.shapes[near].interpolate(self.shapes[near].project(shapely.Point(at))).coords[0])
+        return near, foot, float(np.hypot(*(foot - at))) / self.access_m_per_s
+
+    def _attach(self, name: str, near: int, foot) -> None:
+        """Join a foot to both ends of its piece, as far as the piece's direction lets one come or go."""
+        one, two, start, end, flag, speed = self.pieces[near]
+        for node, at, out, back in ((one, start, 2, 1), (two, end, 1, 2)):
+            seconds = float(np.hypot(*(foot - at))) / speed
+            here = seconds * speed < 1e-6  # at a junction one is on every street there
+            if name == "from" and (flag & out or here):
+                _add(self.graph, name, node, seconds)
+            if name == "to" and (flag & back or here):
+                _add(self.graph, node, name, seconds)
+
+    def _along(self, near: int, foot_a, foot_b) -> None:
+        _, _, start, _, flag, speed = self.pieces[near]
+        ahead = np.hypot(*(foot_b - start)) - np.hypot(*(foot_a - start))
+        if abs(ahead) < 1e-9 or flag & (1 if ahead > 0 else 2):
+            _add(self.graph, "from", "to", abs(float(ahead)) / speed)
+
+
+def _join(graph: nx.DiGraph, one, two, seconds: float, flag: int) -> None:
+    if flag & 1:
+        _add(graph, one, two, seconds)
+    if flag & 2:
+        _add(graph, two, one, seconds)
 
 
 def _add(graph: nx.DiGraph, one, two, seconds: float) -> None:
