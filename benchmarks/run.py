@@ -150,18 +150,8 @@ def peers(
     rows = peer_scripts.ratios(loaded, seconds, answers)
     steps = {name: answer.watch.seconds for name, answer in answers.items()}
     engine = loaded.run.config.network.engine
-    tell(
-        "peers",
-        rows,
-        json_file,
-        network=network,
-        scale=scale,
-        engine=engine,
-        reach=reach,
-        wall_s=seconds,
-        cpu_s=cpu,
-        steps_s=steps,
-    )
+    watched = {"wall_s": seconds, "cpu_s": cpu, "steps_s": steps}
+    tell("peers", rows, json_file, network=network, scale=scale, engine=engine, reach=reach, **watched)
 
 
 @main.command()
@@ -231,7 +221,7 @@ def run_compute(config: Path, scratch: Path, extra: tuple[str, ...]) -> tuple[Ro
         "cache_mb": size_mb(scratch / "cache"),
         "output_mb": size_mb(out),
     }
-    return row, told["timings"]
+    return row, told["timings"]["stages"]
 
 
 def size_mb(folder: Path) -> float:

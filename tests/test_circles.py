@@ -62,6 +62,12 @@ def test_none_is_drawn_off_the_network_or_where_none_is_asked():
     assert [s is None for s in shapes] == [True, True, False]
 
 
+def test_nothing_within_the_limit_gives_an_empty_circle():
+    network = make_network(make_streets([[(0, 0), (400, 0)]]))
+    (shape,) = circle(network, [(200, 290)], 1)  # the access leg alone takes 261 s
+    assert shape.is_empty
+
+
 @given(st.integers(0, 1000))
 @settings(max_examples=10, deadline=None)
 def test_drawn_land_is_near_a_reached_street_and_reached_streets_are_drawn(seed):

@@ -249,12 +249,17 @@ def test_options_reach_the_pipeline(config, pipeline, tmp_path):
     assert options == {
         "out": Path("elsewhere"),
         "as_of": 2021,
-        "standard": "s.toml",
+        "standard": str(Path("s.toml").resolve()),  # a path begins where the command runs
         "engine": "scipy",
         "cache": tmp_path / "cache",
         "bom": True,
         "fresh": True,
     }
+
+
+def test_a_shipped_standard_is_passed_by_its_id(config, pipeline):
+    cli.run(["compute", str(config), "-q", "--standard", "pudong-2021"])
+    assert pipeline.calls[0][1]["standard"] == "pudong-2021"
 
 
 def test_defaults(config, pipeline, tmp_path):

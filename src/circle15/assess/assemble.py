@@ -12,7 +12,7 @@ import shapely
 from circle15.assess.coverage import People
 from circle15.assess.rates import COUNTS, combine, judge_committees, rate
 from circle15.assess.reach import Access
-from circle15.standard.model import Requirement, Standard
+from circle15.standard.model import Domain, FacilityType, Requirement, Standard, Zone
 from circle15.standard.resolve import Rules
 from circle15.units import FloatArray
 
@@ -163,21 +163,26 @@ def _edge_decides(chosen: Sequence[Judged]) -> npt.NDArray[np.bool_]:
 
 
 def rate_tables(items: pd.DataFrame, standard: Standard, town_ids: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Return the tables ``types``, ``domains``, ``towns``, ``zones`` and ``district``."""
+    """Return the tables ``types``, ``domains``, ``towns``, ``zones`` and ``district``, in the standard's order."""
     heads = items[items.headline]
     types = rate(items, "type_id")
-    types["headline"] = types.type_id.isin(heads.type_id.unique())
-    types["domain"] = types.type_id.map({t.id: t.domain for t in standard.types})
-    types = _in_order(types, "type_id", [t.id for t in standard.types])
+    types.insert(1, "headline", types.type_id.isin(heads.type_id.unique()))
+    types.insert(1, "domain", types.type_id.map({t.id: t.domain for t in standard.types}))
     return {
-        "types": types[
-            ["type_id", "domain", "headline", *[c for c in types if c not in ("type_id", "domain", "headline")]]
-        ],
-        "domains": _in_order(rate(heads, "domain"), "domain", [d.id for d in standard.domains]),
+        "types": _named(types, "type_id", standard.types),
+        "domains": _named(rate(heads, "domain"), "domain", standard.domains),
         "towns": _in_order(rate(heads, "town_id"), "town_id", list(town_ids)),
-        "zones": _in_order(rate(heads, "zone"), "zone", [z.id for z in standard.zones]),
+        "zones": _named(rate(heads, "zone"), "zone", standard.zones),
         "district": rate(heads, None),
     }
+
+
+def _named(table: pd.DataFrame, key: str, entries: Sequence[FacilityType | Domain | Zone]) -> pd.DataFrame:
+    """Sort by the catalogue and put its names beside the ids."""
+    table = _in_order(table, key, [one.id for one in entries])
+    table.insert(1, "name_zh", table[key].map({one.id: one.zh for one in entries}))
+    table.insert(2, "name_en", table[key].map({one.id: one.en for one in entries}))
+    return table
 
 
 def _in_order(table: pd.DataFrame, key: str, order: Sequence[str]) -> pd.DataFrame:

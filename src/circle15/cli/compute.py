@@ -96,7 +96,7 @@ def compute(
         outcome = pipeline.compute(
             loaded,
             out=folder,
-            standard=standard,
+            standard=_from_here(standard),
             as_of=as_of,
             engine=engine,
             cache=store,
@@ -135,6 +135,12 @@ def _cache_folder(context: click.Context, cache: Path | None, *, no_cache: bool)
 def _usual_cache() -> Path:
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "circle15"
+
+
+def _from_here(standard: str | None) -> str | None:
+    """Return a standard's path as seen from where the command runs; inside a configuration it starts at its folder."""
+    is_path = standard is not None and (standard.endswith(".toml") or Path(standard).name != standard)
+    return str(Path(standard).resolve()) if standard is not None and is_path else standard
 
 
 def _out_folder(config: "Config", out: Path | None) -> Path:

@@ -123,7 +123,7 @@ def _own_edges(
     origin, part, along_s = same_edge(network, origins, parts)
     order = np.argsort(origin, kind="stable")
     rows, first = np.unique(origin[order], return_index=True)
-    groups = np.split(order, first[1:])
+    groups = np.split(order, first[1:]) if len(rows) else []
     return {int(row): (part[group], along_s[group]) for row, group in zip(rows, groups, strict=True)}
 
 
