@@ -26,7 +26,7 @@ from circle15.inputs.streets import read_streets
 WALK, CYCLE = "#1f77b4", "#2ca02c"
 VERDICT = {"pass": "#2a9d3a", "fail": "#d1342f", "unknown": "#8a8a8a", "exempt": "#ffffff"}
 WATER, STREET = "#cfe3f1", "#9b9b9b"
-COLOURS_KEPT = 96
+COLOURS_KEPT = 128
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--type", default="community_health_center", help="type of the middle panel")
     parser.add_argument("--to", type=Path, default=Path("docs/img/sample.png"))
     parser.add_argument("--width", type=float, default=13.5, help="inches")
-    parser.add_argument("--every", type=int, default=1, help="draw every n-th service circle only")
+    parser.add_argument("--every", type=int, default=5, help="draw every n-th service circle only")
     given = parser.parse_args()
     mpl.rcParams.update({"font.size": 9, "axes.titlesize": 10, "figure.dpi": 110})
 
@@ -52,13 +52,14 @@ def main() -> None:
 
     west, south, east, north = read["service_circles"].total_bounds
     shape = (north - south) / (east - west)
-    figure, axes = plt.subplots(1, 3, figsize=(given.width, given.width / 3 * shape + 0.75))
+    figure, axes = plt.subplots(1, 3, figsize=(given.width, given.width / 3 * shape + 0.95))
     for ax in axes:
         base(ax, streets, water, read)
-        ax.set(xlim=(west, east), ylim=(south, north), xticks=[], yticks=[], aspect="equal")
     draw_circles(axes[0], read, given.every)
     draw_type(axes[1], read, given.type)
     draw_gaps(axes[2], read)
+    for ax in axes:
+        ax.set(xlim=(west, east), ylim=(south, north), xticks=[], yticks=[], xlabel="", ylabel="", aspect="equal")
     scale_bar(axes[0], west, south, east, north)
     figure.tight_layout(w_pad=0.6)
     save(figure, given.to)
@@ -74,7 +75,7 @@ def water_areas(path: Path, crs: object) -> gpd.GeoDataFrame:
     """Return the water areas of an OSM file; none for other files."""
     try:
         areas = pyogrio.read_dataframe(path, layer="multipolygons")
-    except (pyogrio.errors.DataLayerError, pyogrio.errors.DataSourceError):
+    except (pyogrio.errors.DataLayerError, pyogrio.errors.DataSourceError, shapely.errors.GEOSException):
         return gpd.GeoDataFrame(geometry=[], crs=crs)
     return areas[areas["natural"].isin(["water"])].to_crs(crs)
 
@@ -100,10 +101,9 @@ def draw_circles(ax: Axes, read: dict[str, gpd.GeoDataFrame], every: int) -> Non
     centres = committees[committees["committee_id"].isin(shown["committee_id"])]
     centres.plot(ax=ax, color="black", markersize=5, zorder=5)
     modes = [m for m in ("walk", "cycle") if (shown["mode"] == m).any()]
-    which = "" if every == 1 else f", every {every}th"
-    ax.set_title(f"service circles, 15 min ({len(shown)} of {len(circles)}{which})")
+    ax.set_title(f"service circles, 15 min ({len(shown)} of {len(circles)} shown)")
     handles = [Line2D([], [], color={"walk": WALK, "cycle": CYCLE}[m], lw=4, alpha=0.5, label=m) for m in modes]
-    ax.legend(handles=handles, loc="upper left", framealpha=0.9)
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False, fontsize=8)
 
 
 def draw_type(ax: Axes, read: dict[str, gpd.GeoDataFrame], type_id: str) -> None:
@@ -124,7 +124,7 @@ def draw_type(ax: Axes, read: dict[str, gpd.GeoDataFrame], type_id: str) -> None
     places.plot(ax=ax, marker="P", color="#f2b400", edgecolor="black", linewidth=0.5, markersize=size * 1.5, zorder=6)
     handles.append(Line2D([], [], marker="P", ls="", mfc="#f2b400", mec="black", label=f"facility ({len(places)})"))
     ax.set_title(f"committees by verdict: {type_id}")
-    ax.legend(handles=handles, loc="upper left", framealpha=0.9)
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False, fontsize=8)
 
 
 def draw_gaps(ax: Axes, read: dict[str, gpd.GeoDataFrame]) -> None:
@@ -150,15 +150,15 @@ def draw_gaps(ax: Axes, read: dict[str, gpd.GeoDataFrame]) -> None:
             colour = "white" if count > half else "black"
             ax.annotate(str(count), (point.x, point.y), ha="center", va="center", fontsize=7, color=colour, zorder=6)
     handles = [
-        Line2D([], [], marker="o", ls="", mfc="#ef6548", mec="black", mew=0.5, label="committee: number of its gaps"),
-        Line2D([], [], marker="o", ls="", color="#b58ac9", ms=4, label="people, in a committee"),
+        Line2D([], [], marker="o", ls="", mfc="#ef6548", mec="black", mew=0.5, label="committee, its gaps"),
+        Line2D([], [], marker="o", ls="", color="#b58ac9", ms=4, label="people"),
     ]
     if (~judged).any():
         handles.insert(1, Line2D([], [], marker="X", ls="", mfc="white", mec="black", label="exempt or unknown"))
     if "cells" in read and (read["cells"]["status"] != "assigned").any():
-        handles.append(Line2D([], [], marker="o", ls="", color="#b0b0b0", ms=4, label="people, in none"))
+        handles.append(Line2D([], [], marker="o", ls="", color="#b0b0b0", ms=4, label="people in no committee"))
     ax.set_title(f"gaps over all types ({len(read['gaps'])})")
-    ax.legend(handles=handles, loc="upper left", framealpha=0.9)
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False, fontsize=8)
 
 
 def scale_bar(ax: Axes, west: float, south: float, east: float, north: float) -> None:
@@ -173,7 +173,8 @@ def save(figure: plt.Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     with Image.open(path) as image:
-        image.convert("RGB").quantize(COLOURS_KEPT).save(path, optimize=True)
+        few = image.convert("RGB").quantize(COLOURS_KEPT, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(path, optimize=True)
     sys.stderr.write(f"{path}: {path.stat().st_size / 1000:.0f} kB\n")
 
 

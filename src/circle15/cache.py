@@ -23,6 +23,8 @@ LIBRARIES = (
     "scipy",
     "shapely",
 )
+CACHE_LIMIT_BYTES = 4 * 2**30
+"""What a run leaves in the store at most; what was used longest ago goes first. A district takes about 0.2 GB."""
 
 T = TypeVar("T")
 
@@ -61,6 +63,11 @@ def hash_of(*parts: Any) -> str:
 def open_cache(folder: Path | None) -> joblib.Memory:
     """Return a store in `folder`, or one that stores nothing."""
     return joblib.Memory(location=None if folder is None else str(folder), verbose=0)
+
+
+def trim(store: joblib.Memory) -> None:
+    """Remove what was used longest ago until the store is within `CACHE_LIMIT_BYTES`."""
+    store.reduce_size(bytes_limit=CACHE_LIMIT_BYTES)
 
 
 def kept(store: joblib.Memory, make: Callable[[], T], *key: Any) -> T:

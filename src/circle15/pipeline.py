@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from circle15.cache import code_key, open_cache, versions
+from circle15.cache import code_key, open_cache, trim, versions
 from circle15.config import Config
 from circle15.errors import Notes
 from circle15.outputs.manifest import Manifest, is_current
@@ -134,6 +134,7 @@ def compute(
             timings=clock.timings,
         )
         files = write_run(results, out, manifest, inputs.crs)
+    trim(run.store)
     return Outcome(out, results.rates, notes, False, clock.timings, files, len(results.gaps))
 
 

@@ -104,7 +104,7 @@ def build_networks(run: Run, crs: pyproj.CRS, book: RuleBook) -> Networks:
     settings = run.config.network
     key = (
         "networks",
-        run.hashes.get(settings.source),
+        {k: v for k, v in run.hashes.items() if k == settings.source or k.startswith(f"{settings.source} (")},
         settings.model_dump(exclude={"engine", "max_snap_m"}),
         crs.to_wkt(),
         [dataclasses.asdict(one) for one in speeds.values()],

@@ -89,7 +89,7 @@ def _survey_mode(
         cell_row, cells, cell_xy = _cells(run, inputs, networks, mode, np.isfinite(limit_s))
         places = _places(run, inputs, networks, mode)
     _note_committees(run, inputs, router, mode)
-    key = hash_of(networks.key, mode, origin_xy, cell_xy, run.config.network.max_snap_m, limit_s, thresholds_s)
+    key = hash_of(networks.key, mode, origin_xy, cell_xy, run.config.network.max_snap_m, limit_s, thresholds_s, few)
 
     table = inputs.facilities.table
     found = {}
