@@ -59,7 +59,7 @@ def _one_mode(district: District, asked: Questions) -> Row:
             for type_id, (xy, facility) in asked.entrances.items()
         }
     limit_s = np.full(len(origins), asked.threshold_s)
-    routers = {e: Router(network, origins, asked.committee_xy, limit_s, e, (asked.threshold_s,)) for e in ENGINES}
+    routers = {e: Router(network, origins, asked.committee_xy, limit_s, e) for e in ENGINES}
     with watch.on("hierarchy built"):
         _ = routers["pandana"].hierarchy
     with watch.on("ranges of committees"):
@@ -67,7 +67,7 @@ def _one_mode(district: District, asked: Questions) -> Row:
     pairs: dict[str, list[Pairs]] = {}
     for engine, router in routers.items():
         with watch.on("pairs by hierarchy" if engine == "pandana" else "pairs by ranges"):
-            pairs[engine] = [router.pairs_within(one, limit_s) for one in places.values()]
+            pairs[engine] = [router.pairs_within(one, limit_s, (asked.threshold_s,)) for one in places.values()]
     with watch.on("nearest for committees"):
         for one in places.values():
             nearest(network, origins, one, 3 * asked.threshold_s)

@@ -15,6 +15,8 @@ import numpy.typing as npt
 import pandana
 import pandas as pd
 import shapely
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from circle15.errors import Notes
 from circle15.network.graph import Network, build_network
@@ -69,8 +71,8 @@ class Answers:
 def tutorial(district: District, reach: float = 1.0) -> Answers:
     """Answer like a tutorial: every OSM node is a node, minutes as weights, points at their nearest node.
 
-    Leaves out: access legs, streets that hang apart, one-way pairs of platforms and all that edge snapping finds;
-    where a path is cut off by pandana's whole thousandths of a minute; the cells of the sea, which get a node as well.
+    Leaves out: access legs, places along a street, what pandana cuts off each weight below a thousandth of a minute,
+    and any limit to how far away the nearest node may be.
     """
     answers = Answers.empty(district)
     for asked in district.questions:
@@ -91,13 +93,23 @@ def tutorial(district: District, reach: float = 1.0) -> Answers:
 
 
 def every_vertex(streets: Streets, mode: str) -> tuple[FloatArray, IntArray, IntArray, FloatArray]:
-    """Return node coordinates, and arcs as (from, to, metres), of all straight pieces that `mode` may use."""
+    """Return node coordinates, and arcs as (from, to, metres), of all straight pieces that `mode` may use.
+
+    Only the largest piece of the network is kept, as osmnx does unless told otherwise.
+    """
     flags = np.repeat(streets.access[mode], np.diff(streets.first))
     used = np.flatnonzero(flags > 0)
     edge = np.repeat(np.arange(len(streets.u)), np.diff(streets.first))
     xy, node = np.unique(streets.xy[used, 0] + 1j * streets.xy[used, 1], return_inverse=True)
     inner = np.flatnonzero(edge[used][1:] == edge[used][:-1])
     a, b, flag = node[inner], node[inner + 1], flags[used][inner]
+    joined = sparse.coo_matrix((np.ones(len(a), np.int8), (a, b)), shape=(len(xy), len(xy)))
+    _, piece = csgraph.connected_components(joined, directed=False)
+    kept = piece == np.argmax(np.bincount(piece))
+    number = np.cumsum(kept) - 1
+    stays = kept[a]
+    a, b, flag = number[a[stays]], number[b[stays]], flag[stays]
+    xy = xy[kept]
     ahead, back = flag & FORWARD > 0, flag & BACKWARD > 0
     tail, head = np.concatenate([a[ahead], b[back]]), np.concatenate([b[ahead], a[back]])
     return np.stack([xy.real, xy.imag], axis=1), tail, head, np.abs(xy[head] - xy[tail])

@@ -33,7 +33,7 @@ def places(network: Network, xy, facility=None, max_snap_m=300.0) -> Places:
 def router(network: Network, xy, minutes=15.0, engine="scipy") -> Router:
     xy = np.asarray(xy, dtype=float).reshape(-1, 2)
     limit = np.full(len(xy), minutes * 60.0)
-    return Router(network, snap(network, xy, 300.0), xy, limit, engine, (minutes * 60.0,))
+    return Router(network, snap(network, xy, 300.0), xy, limit, engine)
 
 
 # contraction -----------------------------------------------------------------------------------------------------
@@ -169,7 +169,9 @@ def test_exactly_fifteen_minutes_is_within(engine, length, count):
     lines = [[(x, 0), (y, 0)] for x, y in pairwise(pieces)]
     lines += [[(x, 0), (x, 20)] for x in pieces]  # junctions, so that nothing is contracted away
     network = make_network(make_streets(lines))
-    result = router(network, [(0, 0)], 15, engine).pairs_within(places(network, [(length, 0)]), np.array([900.0]))
+    result = router(network, [(0, 0)], 15, engine).pairs_within(
+        places(network, [(length, 0)]), np.array([900.0]), (900.0,)
+    )
     assert len(result.time_s) == count
     if count:
         assert result.time_s[0] == pytest.approx(900.0, abs=1e-9)
@@ -208,13 +210,15 @@ def test_unreachable_is_nan_and_never_within():
     target = places(network, [(5100, 0)])
     assert np.isnan(nearest(network, s, target, np.inf).time_s[0])
     assert not reachable(network, s, target)[0]
-    assert len(router(network, [(100, 0)], 9999).pairs_within(target, np.array([9999 * 60.0])).origin) == 0
+    assert (
+        len(router(network, [(100, 0)], 9999).pairs_within(target, np.array([9999 * 60.0]), (9999 * 60.0,)).origin) == 0
+    )
 
 
 def test_a_facility_with_two_entrances_counts_once_by_the_nearer():
     network = make_network(make_streets(CROSS))
     target = places(network, [(900, 0), (500, 100)], facility=[0, 0])
-    result = router(network, [(400, 0)]).pairs_within(target, np.array([900.0]))
+    result = router(network, [(400, 0)]).pairs_within(target, np.array([900.0]), (900.0,))
     assert result.facility.tolist() == [0]
     assert result.time_s[0] == pytest.approx(200 * 0.9)
 
@@ -230,8 +234,8 @@ def test_pairs_agree_with_networkx_on_the_uncontracted_streets(engine, speeds, s
     limit = np.full(12, 420.0 if speeds is WALK else 150.0)
     few = engine == "from facilities"
     how = "scipy" if few else engine
-    routing = Router(network, snap(network, origins, 300.0), origins, limit, how, (float(limit[0]),), few)
-    found = survey(routing, places(network, targets), snap(network, origins, 300.0), limit)
+    routing = Router(network, snap(network, origins, 300.0), origins, limit, how, few)
+    found = survey(routing, places(network, targets), snap(network, origins, 300.0), limit, (float(limit[0]),))
     time = Oracle(streets, speeds)
     truth = np.array([[time(a, b) for b in targets] for a in origins])
     got = np.full(truth.shape, np.inf)

@@ -46,8 +46,8 @@ def test_times_in_porto_alegre_agree_with_networkx_on_the_uncontracted_graph(eng
     goal = goal[rng.choice(len(goal), FACILITIES, replace=False)]
     limit = np.full(COMMITTEES, LIMIT_S)
     places = Places(snap(network, goal, 300.0), goal, np.arange(FACILITIES))
-    router = Router(network, snap(network, start, 300.0), start, limit, engine, (LIMIT_S,))
-    found = survey(router, places, snap(network, start, 300.0), limit)
+    router = Router(network, snap(network, start, 300.0), start, limit, engine)
+    found = survey(router, places, snap(network, start, 300.0), limit, (LIMIT_S,))
     got = np.full((COMMITTEES, FACILITIES), np.inf)
     got[found.pairs.origin, found.pairs.facility] = found.pairs.time_s
 

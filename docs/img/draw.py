@@ -26,7 +26,7 @@ from circle15.inputs.streets import read_streets
 WALK, CYCLE = "#1f77b4", "#2ca02c"
 VERDICT = {"pass": "#2a9d3a", "fail": "#d1342f", "unknown": "#8a8a8a", "exempt": "#ffffff"}
 WATER, STREET = "#cfe3f1", "#9b9b9b"
-COLOURS_KEPT = 128
+COLOURS_KEPT = 96
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
 
     west, south, east, north = read["service_circles"].total_bounds
     shape = (north - south) / (east - west)
-    figure, axes = plt.subplots(1, 3, figsize=(given.width, given.width / 3 * shape + 0.95))
+    figure, axes = plt.subplots(1, 3, figsize=(given.width, given.width / 3.02 * shape / 0.86))
     for ax in axes:
         base(ax, streets, water, read)
     draw_circles(axes[0], read, given.every)
@@ -61,7 +61,7 @@ def main() -> None:
     for ax in axes:
         ax.set(xlim=(west, east), ylim=(south, north), xticks=[], yticks=[], xlabel="", ylabel="", aspect="equal")
     scale_bar(axes[0], west, south, east, north)
-    figure.tight_layout(w_pad=0.6)
+    figure.subplots_adjust(left=0.005, right=0.995, top=0.95, bottom=0.09, wspace=0.02)
     save(figure, given.to)
 
 
@@ -103,7 +103,7 @@ def draw_circles(ax: Axes, read: dict[str, gpd.GeoDataFrame], every: int) -> Non
     modes = [m for m in ("walk", "cycle") if (shown["mode"] == m).any()]
     ax.set_title(f"service circles, 15 min ({len(shown)} of {len(circles)} shown)")
     handles = [Line2D([], [], color={"walk": WALK, "cycle": CYCLE}[m], lw=4, alpha=0.5, label=m) for m in modes]
-    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False, fontsize=8)
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.005), ncols=3, columnspacing=1.0, handletextpad=0.3, frameon=False, fontsize=8)
 
 
 def draw_type(ax: Axes, read: dict[str, gpd.GeoDataFrame], type_id: str) -> None:
@@ -124,7 +124,7 @@ def draw_type(ax: Axes, read: dict[str, gpd.GeoDataFrame], type_id: str) -> None
     places.plot(ax=ax, marker="P", color="#f2b400", edgecolor="black", linewidth=0.5, markersize=size * 1.5, zorder=6)
     handles.append(Line2D([], [], marker="P", ls="", mfc="#f2b400", mec="black", label=f"facility ({len(places)})"))
     ax.set_title(f"committees by verdict: {type_id}")
-    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False, fontsize=8)
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.005), ncols=3, columnspacing=1.0, handletextpad=0.3, frameon=False, fontsize=8)
 
 
 def draw_gaps(ax: Axes, read: dict[str, gpd.GeoDataFrame]) -> None:
@@ -143,7 +143,7 @@ def draw_gaps(ax: Axes, read: dict[str, gpd.GeoDataFrame]) -> None:
     with_gaps.plot(ax=ax, column="failed", cmap="OrRd", vmin=0, markersize=7 if many else 150, edgecolor="black",
                    linewidth=0.1 if many else 0.5, zorder=5)  # fmt: skip
     committees[~judged].plot(ax=ax, facecolor="white", edgecolor="black", linewidth=0.4, zorder=5,
-                             markersize=7 if many else 110, marker="X")  # fmt: skip
+                             markersize=7 if many else 80, marker="X")  # fmt: skip
     if not many:
         half = with_gaps["failed"].max() / 2
         for point, count in zip(with_gaps.geometry, with_gaps["failed"], strict=True):
@@ -158,7 +158,7 @@ def draw_gaps(ax: Axes, read: dict[str, gpd.GeoDataFrame]) -> None:
     if "cells" in read and (read["cells"]["status"] != "assigned").any():
         handles.append(Line2D([], [], marker="o", ls="", color="#b0b0b0", ms=4, label="people in no committee"))
     ax.set_title(f"gaps over all types ({len(read['gaps'])})")
-    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False, fontsize=8)
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.005), ncols=3, columnspacing=1.0, handletextpad=0.3, frameon=False, fontsize=8)
 
 
 def scale_bar(ax: Axes, west: float, south: float, east: float, north: float) -> None:

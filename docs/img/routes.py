@@ -65,12 +65,12 @@ def main() -> None:
         centre = committees.set_index("committee_id").geometry[committee_id]
         places = facilities[facilities.type_id == type_id].set_index("facility_id").geometry
         found = nearest(oracle, centre, places)
-        leg = whole._foot(np.array(centre.coords[0]))[2] * METRES_PER_S
+        legs = [one._foot(np.array(centre.coords[0]))[2] * METRES_PER_S for one in (whole, oracle)]
         straight = places.distance(centre)
         print(
             f"{title[0]} {committee_id} {type_id}: circle15 {mine.verdict} {mine.reason} {mine.time_s:.3f} s "
-            f"{mine.facility_id} edge_affected={mine.edge_affected} | networkx {found[0]:.3f} s {found[1]} | access leg "
-            f"{leg:.1f} m | nearest by straight line {straight.min():.0f} m {straight.idxmin()}"
+            f"{mine.facility_id} edge_affected={mine.edge_affected} | networkx {found[0]:.3f} s {found[1]} | nearest street "
+            f"{legs[0]:.1f} m, of those kept {legs[1]:.1f} m | nearest by straight line {straight.min():.0f} m {straight.idxmin()}"
         )
         draw(ax, lines, centre, places, found, circles[circles.committee_id == committee_id], title)
         time = "" if np.isnan(mine.time_s) else f", {mine.time_s:.1f} s"
@@ -139,8 +139,8 @@ def draw(ax: Axes, lines, centre, places, found, circle, title: str) -> None:  #
     ax.scatter(centre.x, centre.y, color="black", s=22, zorder=5)
     ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
     ax.set(xticks=[], yticks=[], xlabel="", ylabel="", aspect="equal")
-    ax.plot([middle[0] + half * 0.35, middle[0] + half * 0.35 + 500], [middle[1] - half * 0.93] * 2, "k", lw=2.5)
-    ax.annotate("500 m", (middle[0] + half * 0.35 + 250, middle[1] - half * 0.93), xytext=(0, 3),
+    ax.plot([middle[0] + half * 0.1, middle[0] + half * 0.1 + 500], [middle[1] - half * 0.93] * 2, "k", lw=2.5)
+    ax.annotate("500 m", (middle[0] + half * 0.1 + 250, middle[1] - half * 0.93), xytext=(0, 3),
                 textcoords="offset points", ha="center", fontsize=8)  # fmt: skip
 
 

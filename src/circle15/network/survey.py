@@ -48,7 +48,9 @@ class Survey:
     disagreement_s: float
 
 
-def survey(router: Router, places: Places, cells: Snapped, limit_s: FloatArray) -> Survey:
+def survey(
+    router: Router, places: Places, cells: Snapped, limit_s: FloatArray, thresholds_s: tuple[float, ...]
+) -> Survey:
     """Survey the facilities of one type.
 
     Parameters
@@ -60,7 +62,9 @@ def survey(router: Router, places: Places, cells: Snapped, limit_s: FloatArray) 
     cells : Snapped
         The population cells that are judged by this mode.
     limit_s : float64 array of shape (committees,)
-        Threshold of each committee in seconds; NaN where it isn't asked about.
+        Longest threshold of each committee in seconds; NaN where it isn't asked about.
+    thresholds_s : tuple of float
+        Every threshold that the times will be held against.
 
     Raises
     ------
@@ -71,7 +75,7 @@ def survey(router: Router, places: Places, cells: Snapped, limit_s: FloatArray) 
     longest = float(np.nanmax(limit_s, initial=0.0)) * SEARCH_FACTOR
     found = nearest(router.network, router.origins, places, longest)
     reached = asked & (found.time_s <= np.where(asked, limit_s, 0.0) * SEARCH_FACTOR + TIME_TOLERANCE_S)
-    pairs = router.pairs_within(places, limit_s)
+    pairs = router.pairs_within(places, limit_s, thresholds_s)
     disagreement = check_agreement(router.network, found.time_s, pairs, limit_s, router.error_s)
     any_path = reached.copy()
     far = np.flatnonzero(asked & ~reached)

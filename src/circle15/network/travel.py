@@ -6,6 +6,7 @@ from pandana's hierarchy, or from SciPy's ranges around the committees. Which of
 answers agree to 0.02 s, and a time nearer to its threshold than the hierarchy's error is settled by an exact search.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -191,8 +192,8 @@ class Router:
         What answers: the hierarchy, or ranges.
     from_facilities : bool
         Search from each facility instead: cheaper where a mode is asked about fewer facilities than committees.
-    thresholds_s : tuple of float
-        Every threshold that a time will be held against; near one of them the hierarchy's times are settled exactly.
+    make_ranges : callable, optional
+        Gives `ranges` from elsewhere, e.g. from disk.
     """
 
     network: Network
@@ -200,8 +201,8 @@ class Router:
     xy: FloatArray
     limit_s: FloatArray
     engine: Engine
-    thresholds_s: tuple[float, ...]
     from_facilities: bool = False
+    make_ranges: Callable[[], Ranges] | None = None
 
     @cached_property
     def hierarchy(self) -> Hierarchy:
@@ -211,14 +212,14 @@ class Router:
     @cached_property
     def ranges(self) -> Ranges:
         """What each committee reaches within its longest threshold."""
-        return find_ranges(self.network, self.origins, self.limit_s)
+        return self.make_ranges() if self.make_ranges else find_ranges(self.network, self.origins, self.limit_s)
 
     @property
     def error_s(self) -> float:
         """Bound in seconds on the difference between this router's times and exact ones."""
         return self.hierarchy.error_s if "hierarchy" in self.__dict__ else 0.0
 
-    def pairs_within(self, places: Places, limit_s: FloatArray) -> Pairs:
+    def pairs_within(self, places: Places, limit_s: FloatArray, thresholds_s: tuple[float, ...]) -> Pairs:
         """Return every committee × facility pair whose time is within the committee's limit, inclusively.
 
         Parameters
@@ -227,13 +228,15 @@ class Router:
             Entrances of the facilities.
         limit_s : float64 array of shape (origins,)
             Seconds; NaN where the committee isn't asked about; at most the router's own limit.
+        thresholds_s : tuple of float
+            Every threshold that a time will be held against; near one the hierarchy's times are settled exactly.
         """
         if self.from_facilities:
             return self._by_facility(places, limit_s)
         origin, place = self._in_straight_range(places, limit_s)
         if self.engine == "pandana":
             time_s = self._by_hierarchy(origin, place, places.snapped, limit_s)
-            apart = np.abs(time_s[:, None] - np.array(self.thresholds_s)).min(axis=1, initial=np.inf)
+            apart = np.abs(time_s[:, None] - np.array(thresholds_s)).min(axis=1, initial=np.inf)
             near = apart <= self.hierarchy.error_s
             time_s[near] = self._by_search(origin[near], place[near], places.snapped, limit_s)
         else:

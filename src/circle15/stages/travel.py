@@ -11,7 +11,7 @@ from circle15.cache import hash_of
 from circle15.network.entrances import find_entrances
 from circle15.network.snap import Snapped
 from circle15.network.survey import Survey, survey
-from circle15.network.travel import Places, Router
+from circle15.network.travel import Places, Router, find_ranges
 from circle15.stages.run import Inputs, IntArray, Networks, RuleBook, Run, xy_of
 from circle15.standard.model import Standard
 from circle15.standard.resolve import serving_types
@@ -35,7 +35,7 @@ class ModeSurvey:
     lost : int64 array
         Rows of the facilities that are off this network.
     key : str
-        Hash of all but the facilities.
+        Hash of the network and the committees on it.
     """
 
     router: Router
@@ -52,7 +52,7 @@ def survey_modes(run: Run, inputs: Inputs, networks: Networks, book: RuleBook) -
     for mode in networks.of:
         limits = _limits(run.standard, book, mode)
         if limits:
-            surveys[mode] = _survey_mode(run, inputs, networks, mode, limits, _thresholds(book, mode))
+            surveys[mode] = _survey_mode(run, inputs, networks, mode, limits, _thresholds(run.standard, book, mode))
     return surveys
 
 
@@ -67,9 +67,14 @@ def _limits(standard: Standard, book: RuleBook, mode: str) -> dict[str, FloatArr
     return limits
 
 
-def _thresholds(book: RuleBook, mode: str) -> tuple[float, ...]:
-    every = np.concatenate([rules.threshold_s[rules.mode == mode] for _, rules in book])
-    return tuple(float(t) for t in np.unique(every))
+def _thresholds(standard: Standard, book: RuleBook, mode: str) -> dict[str, tuple[float, ...]]:
+    """Return for each type every threshold that its times will be held against."""
+    found: dict[str, set[float]] = {}
+    for requirement, rules in book:
+        own = {float(t) for t in np.unique(rules.threshold_s[rules.mode == mode])}
+        for type_id in serving_types(standard, requirement.type):
+            found.setdefault(type_id, set()).update(own)
+    return {type_id: tuple(sorted(every)) for type_id, every in found.items()}
 
 
 def _survey_mode(
@@ -78,18 +83,23 @@ def _survey_mode(
     networks: Networks,
     mode: str,
     limits: dict[str, FloatArray],
-    thresholds_s: tuple[float, ...],
+    thresholds_s: dict[str, tuple[float, ...]],
 ) -> ModeSurvey:
     limit_s = functools.reduce(np.fmax, limits.values())
     with run.clock.stage(f"places by {mode}"):
         origin_xy = xy_of(inputs.committees)
         origins = run.snap(networks, mode, origin_xy)
         few = int(inputs.facilities.table["type_id"].isin(list(limits)).sum()) < len(inputs.committees)
-        router = Router(networks.of[mode], origins, origin_xy, limit_s, run.config.network.engine, thresholds_s, few)
+        router = Router(networks.of[mode], origins, origin_xy, limit_s, run.config.network.engine, few)
         cell_row, cells, cell_xy = _cells(run, inputs, networks, mode, np.isfinite(limit_s))
         places = _places(run, inputs, networks, mode)
     _note_committees(run, inputs, router, mode)
-    key = hash_of(networks.key, mode, origin_xy, cell_xy, run.config.network.max_snap_m, limit_s, thresholds_s, few)
+    key = hash_of(networks.key, mode, origin_xy, run.config.network.max_snap_m)
+    # not part of the key: the router's own limits, so that a changed threshold leaves the other types' surveys alone
+    ranges = functools.partial(
+        run.kept, lambda _: find_ranges(router.network, origins, limit_s), "ranges", key, limit_s
+    )
+    router = dataclasses.replace(router, make_ranges=ranges)
 
     table = inputs.facilities.table
     found = {}
@@ -97,15 +107,18 @@ def _survey_mode(
         for type_id, own_limit_s in limits.items():
             rows = np.flatnonzero((table["type_id"] == type_id).to_numpy())
             mine = _renumber(places, rows, len(table))
-            make = functools.partial(_survey_type, router, mine, cells, own_limit_s)
-            one = run.kept(make, "survey", key, mine.xy, mine.facility, own_limit_s, router.engine)
+            make = functools.partial(_survey_type, router, mine, cells, own_limit_s, thresholds_s[type_id])
+            asked = (mine.xy, mine.facility, cell_xy, own_limit_s, thresholds_s[type_id])
+            one = run.kept(make, "survey", key, *asked, router.engine, few)
             found[type_id] = (one, rows)
             run.clock.progress.advance()
     return ModeSurvey(router, cells, cell_row, found, _lost(places, len(table)), key)
 
 
-def _survey_type(router: Router, places: Places, cells: Snapped, limit_s: FloatArray, _: object) -> Survey:
-    return survey(router, places, cells, limit_s)
+def _survey_type(
+    router: Router, places: Places, cells: Snapped, limit_s: FloatArray, thresholds_s: tuple[float, ...], _: object
+) -> Survey:
+    return survey(router, places, cells, limit_s, thresholds_s)
 
 
 def _cells(
