@@ -187,7 +187,7 @@ class City:
                 return None
         stops = [self.stop(sides[i], end, SNAP_M) for i, end in zip(crossed, ends, strict=True)]
         kind = next(name for least, name in CLASS_BY_AREA if area >= least)
-        new = self.street(*stops, **self._tags(kind, middle_of(corners)))
+        new = self.street(stops[0], stops[1], **self._tags(kind, middle_of(corners)))
         self.streets[new].gap = kind == "residential" and bool(self.random.random() < 0.07)
         (i, j), (p, q) = crossed, (self.nodes[stops[0]], self.nodes[stops[1]])
         one = ([p, *corners[i + 1 : j + 1], q], [*sides[i : j + 1], new])

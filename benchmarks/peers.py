@@ -106,10 +106,13 @@ def every_vertex(streets: Streets, mode: str) -> tuple[FloatArray, IntArray, Int
     joined = sparse.coo_matrix((np.ones(len(a), np.int8), (a, b)), shape=(len(xy), len(xy)))
     _, piece = csgraph.connected_components(joined, directed=False)
     kept = piece == np.argmax(np.bincount(piece))
-    number = np.cumsum(kept) - 1
     stays = kept[a]
-    a, b, flag = number[a[stays]], number[b[stays]], flag[stays]
-    xy = xy[kept]
+    # nodes in the order of the file, as others would have them: neighbours are near one another in memory
+    old, first = np.unique(np.stack([a[stays], b[stays]], axis=1), return_index=True)
+    order = old[np.argsort(first)]
+    number = np.empty(len(xy), dtype=np.int64)
+    number[order] = np.arange(len(order))
+    a, b, flag, xy = number[a[stays]], number[b[stays]], flag[stays], xy[order]
     ahead, back = flag & FORWARD > 0, flag & BACKWARD > 0
     tail, head = np.concatenate([a[ahead], b[back]]), np.concatenate([b[ahead], a[back]])
     return np.stack([xy.real, xy.imag], axis=1), tail, head, np.abs(xy[head] - xy[tail])

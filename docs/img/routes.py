@@ -1,9 +1,10 @@
 """Check five verdicts of Porto Alegre by networkx on the uncontracted streets, and draw the routes.
 
-`python docs/img/routes.py RUN_FOLDER`, after the run of docs/examples/porto_alegre.toml. Nothing here uses circle15's
-network room: streets come from its reader, all else from networkx and straight lines.
+`python docs/img/routes.py RUN_FOLDER`, after the run of docs/examples/porto_alegre.toml. Streets come from
+circle15's reader; snapping, times and routes from networkx and plain geometry (`tests/kit.py`).
 """
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -22,11 +23,11 @@ HERE = Path(__file__).parent
 sys.path += [str(HERE), str(HERE.parents[1] / "tests")]
 
 from draw import save, street_lines  # noqa: E402 - found by the line above
-from kit import WALK, Oracle  # noqa: E402
 
 from circle15.config import load_config  # noqa: E402
 from circle15.errors import Notes  # noqa: E402
 from circle15.inputs.streets import read_streets  # noqa: E402
+from kit import WALK, Oracle  # noqa: E402
 
 CONFIG = HERE.parent / "examples" / "porto_alegre.toml"
 CASES = (
@@ -69,8 +70,9 @@ def main() -> None:
         straight = places.distance(centre)
         print(
             f"{title[0]} {committee_id} {type_id}: circle15 {mine.verdict} {mine.reason} {mine.time_s:.3f} s "
-            f"{mine.facility_id} edge_affected={mine.edge_affected} | networkx {found[0]:.3f} s {found[1]} | nearest street "
-            f"{legs[0]:.1f} m, of those kept {legs[1]:.1f} m | nearest by straight line {straight.min():.0f} m {straight.idxmin()}"
+            f"{mine.facility_id} edge_affected={mine.edge_affected} | networkx {found[0]:.3f} s {found[1]} "
+            f"| nearest street {legs[0]:.1f} m, of those kept {legs[1]:.1f} m "
+            f"| nearest by straight line {straight.min():.0f} m {straight.idxmin()}"
         )
         draw(ax, lines, centre, places, found, circles[circles.committee_id == committee_id], title)
         time = "" if np.isnan(mine.time_s) else f", {mine.time_s:.1f} s"
@@ -86,10 +88,8 @@ def main() -> None:
     save(figure, HERE / "porto_alegre_routes.png")
 
 
-def without_small_pieces(streets, graph):  # noqa: ANN001, ANN201
+def without_small_pieces(streets, graph):
     """Close the streets of pieces that are too small, as the run does: fewer than 100 junctions and ends."""
-    import dataclasses  # noqa: PLC0415
-
     keep = set()
     for piece in nx.weakly_connected_components(graph):
         if sum(graph.degree(n) // 2 != 2 for n in piece) >= MIN_NODES:
@@ -122,7 +122,7 @@ def nearest(oracle: Oracle, centre: shapely.Point, places: gpd.GeoSeries) -> tup
     return best
 
 
-def draw(ax: Axes, lines, centre, places, found, circle, title: str) -> None:  # noqa: ANN001
+def draw(ax: Axes, lines, centre, places, found, circle, title: str) -> None:
     """Draw one case: streets, circle, route."""
     route = np.array(found[2]) if found[2] else np.array([centre.coords[0]])
     box = np.vstack([route, np.array(circle.total_bounds).reshape(2, 2) if len(circle) else route])

@@ -211,39 +211,36 @@ def requirement_table(verdicts: pd.DataFrame, committees: pd.DataFrame, standard
     Headline requirements are held against the standard's target; the others have none and no verdict.
     """
     towns = committees.set_index("committee_id").town_id
-    table = verdicts.assign(town_id=verdicts.committee_id.map(towns))
-    rows = [_shares(table, "district", "", standard)]
-    rows += [_shares(part, "town", str(town), standard) for town, part in table.groupby("town_id", sort=True)]
-    return pd.concat(rows, ignore_index=True)
-
-
-def _shares(part: pd.DataFrame, scope: str, scope_id: str, standard: Standard) -> pd.DataFrame:
-    counts = pd.crosstab(part.requirement_id, part.verdict).reindex(
-        columns=["pass", "fail", "unknown", "exempt"], fill_value=0
+    marks = pd.DataFrame(
+        {
+            "requirement_id": verdicts.requirement_id,
+            "scope_id": verdicts.committee_id.map(towns),
+            "passed": verdicts.verdict == "pass",
+            "judged": verdicts.verdict.isin(["pass", "fail"]),
+        }
     )
-    counts = counts.reindex([r.id for r in standard.requirements], fill_value=0)
-    judged = (counts["pass"] + counts["fail"]).to_numpy()
-    value = np.where(judged > 0, 100.0 * counts["pass"].to_numpy() / np.where(judged > 0, judged, 1), np.nan)
-    headline = np.array([r.headline for r in standard.requirements])
-    target = np.where(headline, standard.target.percent, np.nan)
-    verdict = np.select([~headline, judged == 0, value >= target], ["exempt", "unknown", "pass"], default="fail")
-    reason = np.select(
-        [~headline, judged == 0, value >= target], ["no_target", "nothing_judged", "target_met"], default="below_target"
-    )
+    by_town = marks.groupby(["scope_id", "requirement_id"], sort=True).sum().reset_index().assign(scope="town")
+    whole = marks.drop(columns="scope_id").groupby("requirement_id").sum().reset_index()
+    counts = pd.concat([whole.assign(scope="district", scope_id=""), by_town], ignore_index=True)
+    requirement = {r.id: r for r in standard.requirements}
+    headline = counts.requirement_id.map({r.id: r.headline for r in standard.requirements}).to_numpy(dtype=bool)
+    judged = counts.judged.to_numpy(dtype=np.int64)
+    value = np.where(judged > 0, 100.0 * counts.passed / np.maximum(judged, 1), np.nan)
+    conditions = [~headline, judged == 0, value >= standard.target.percent]
     return pd.DataFrame(
         {
-            "requirement_id": [r.id for r in standard.requirements],
-            "scope": scope,
-            "scope_id": scope_id,
-            "subject": [r.type for r in standard.requirements],
+            "requirement_id": counts.requirement_id,
+            "scope": counts["scope"],
+            "scope_id": counts.scope_id,
+            "subject": [requirement[name].type for name in counts.requirement_id],
             "value": value,
-            "target": target,
+            "target": np.where(headline, standard.target.percent, np.nan),
             "unit": "% of committees",
-            "verdict": verdict,
-            "reason": reason,
-            "due": pd.array(np.where(headline, standard.target.due, 0), dtype="Int64").astype("object"),
+            "verdict": np.select(conditions, ["exempt", "unknown", "pass"], default="fail"),
+            "reason": np.select(conditions, ["no_target", "nothing_judged", "target_met"], default="below_target"),
+            "due": pd.array([standard.target.due if one else None for one in headline], dtype="Int64"),
         }
-    ).assign(due=lambda t: t.due.where(headline, None))
+    )
 
 
 def committee_table(

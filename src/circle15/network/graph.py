@@ -102,7 +102,8 @@ class Network:
     @cached_property
     def extent(self) -> shapely.Geometry:
         """The convex hull of all nodes: as far as the network is known."""
-        return shapely.MultiPoint(self.node_xy).convex_hull
+        # one line through all nodes has the same hull, and is made a hundred times faster than 60,000 points
+        return shapely.LineString(np.vstack([self.node_xy, self.node_xy[:1]])).convex_hull
 
     @property
     def lines(self) -> npt.NDArray[np.object_]:

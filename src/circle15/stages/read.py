@@ -19,7 +19,7 @@ from circle15.network.graph import ModeSpeeds, Network, build_network
 from circle15.stages.run import Inputs, Networks, RuleBook, Run
 from circle15.standard.model import Standard
 from circle15.standard.resolve import resolve_reach, speed_kmh
-from circle15.tables import MODES
+from circle15.tables import MODES, FacilityTable
 
 
 def hash_inputs(config: Config) -> dict[str, str]:
@@ -49,24 +49,21 @@ def hash_inputs(config: Config) -> dict[str, str]:
 def read_inputs(run: Run) -> Inputs:
     """Read committees, population and facilities into the run's CRS."""
     config, standard = run.config, run.standard
+    committees = read_committees(config, run_crs(config), standard, run.notes)
+    crs = pyproj.CRS(committees.crs)
+    cells = read_population(config, crs, run.notes) if config.population else None
+    network = config.resolve(config.network.source)
 
-    def read(notes: Notes) -> Inputs:
-        committees = read_committees(config, run_crs(config), standard, notes)
-        crs = pyproj.CRS(committees.crs)
-        return Inputs(
-            crs,
-            committees,
-            read_population(config, crs, notes) if config.population else None,
-            read_facilities(config, standard, crs, config.resolve(config.network.source), notes),
-        )
+    def read(notes: Notes) -> FacilityTable:
+        return read_facilities(config, standard, crs, network, notes)
 
-    needs_network = any(item.from_osm for item in config.facilities)
-    files = {k: v for k, v in run.hashes.items() if needs_network or k != config.network.source}
-    catalogue = ([t.id for t in standard.types], [z.model_dump() for z in standard.zones])
-    inputs: Inputs = run.kept(
-        read, "inputs", str(config.folder), config.model_dump(exclude={"network"}), files, catalogue
-    )
-    return inputs
+    if not any(item.from_osm for item in config.facilities):
+        return Inputs(crs, committees, cells, read(run.notes))
+    # only this is slow enough to keep: the other files are read faster than their tables are restored
+    types = [t.id for t in standard.types]
+    settings = config.model_dump(include={"run": {"as_of"}, "network": {"source"}, "facilities": True})
+    facilities = run.kept(read, "facilities", str(config.folder), settings, run.hashes, types, crs.to_wkt())
+    return Inputs(crs, committees, cells, facilities)
 
 
 def check_places(run: Run, inputs: Inputs, networks: Networks) -> None:
