@@ -21,6 +21,9 @@ check: $(STAMP)
 sample: $(STAMP)
 	$(BIN)/python data/sample/make_sample.py
 
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run.py compute
+
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip

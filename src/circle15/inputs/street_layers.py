@@ -11,7 +11,6 @@ import geopandas as gpd
 import networkx as nx
 import numpy as np
 import numpy.typing as npt
-import osmnx
 import shapely
 from pyproj import CRS
 from scipy import sparse
@@ -127,6 +126,8 @@ def read_graphml(path: Path, crs: CRS, source_crs: str | None, notes: Notes) -> 
 
 def _load_graph(path: Path) -> Any:
     """Return the networkx graph; ids stay text, so that a graph of other ids than OSM's reads too."""
+    import osmnx  # noqa: PLC0415 - brings scikit-learn: 0.7 s that only a GraphML is worth
+
     try:
         return osmnx.load_graphml(path, node_dtypes={"osmid": str}, edge_dtypes=dict.fromkeys(TEXT_KEYS, str))
     except (ParseError, nx.NetworkXError, shapely.errors.GEOSException, ValueError, KeyError, AttributeError) as error:

@@ -1,6 +1,7 @@
 """Stage 4: travel times and rules → verdicts, people and rates."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import geopandas as gpd
 import numpy as np
@@ -38,13 +39,14 @@ def judge_all(run: Run, inputs: Inputs, surveys: dict[str, ModeSurvey], book: Ru
     facilities, n = inputs.facilities, len(inputs.committees)
     judged: list[Judged] = []
     of_type: dict[str, CellVerdicts] = {}
+    known_area = _areas(facilities)
     for requirement, rules in book:
         serving = serving_types(run.standard, requirement.type)
         access, cell_time_s, cell_on = _access(inputs, surveys, rules, serving)
         covered = requirement.type in facilities.covered
         exists = bool(facilities.table["type_id"].isin(serving).any())
         verdict, reason = judge(rules, access, covered, exists)
-        edge = (verdict == "fail") & _edge_affected(inputs, surveys, rules, serving)
+        edge = (verdict == "fail") & _edge_affected(inputs, surveys, rules, serving, known_area)
         people = None
         if inputs.cells is not None:
             own = judge_cells(cell_time_s, cell_on, inputs.cell_committee, rules.threshold_s, covered)
@@ -148,19 +150,37 @@ def _lost_nearby(inputs: Inputs, one: ModeSurvey, serving: tuple[str, ...], limi
     return near
 
 
-def _edge_affected(inputs: Inputs, surveys: dict[str, ModeSurvey], rules: Rules, serving: tuple[str, ...]) -> BoolArray:
+def _areas(facilities: tables.FacilityTable) -> Callable[[frozenset[str]], shapely.Geometry | None]:
+    """Return what tells the area that sources cover together; None where that is no less than the network's."""
+
+    @functools.cache
+    def known_area(sources: frozenset[str]) -> shapely.Geometry | None:
+        areas = [facilities.extents[s] for s in sorted(sources)]
+        if not areas or any(area is None for area in areas):
+            return None
+        return shapely.union_all(np.array(areas, dtype=object))
+
+    return known_area
+
+
+def _edge_affected(
+    inputs: Inputs,
+    surveys: dict[str, ModeSurvey],
+    rules: Rules,
+    serving: tuple[str, ...],
+    known_area: Callable[[frozenset[str]], shapely.Geometry | None],
+) -> BoolArray:
     """Return whose disc (threshold × top speed) leaves the network's extent, or that of the type's sources."""
     leaves = np.zeros(len(inputs.committees), dtype=bool)
-    facilities = inputs.facilities
-    sources = {source for t in serving for source in facilities.covered.get(t, ())}
-    known = [facilities.extents[s] for s in sorted(sources)]
+    sources = {source for t in serving for source in inputs.facilities.covered.get(t, ())}
+    known = known_area(frozenset(sources))
     for mode, one in surveys.items():
         radius_m = np.where(rules.mode == mode, rules.threshold_s, np.nan) * speed_m_per_s(one.router.network.max_kmh)
         if not np.isfinite(radius_m).any():
             continue
         leaves |= disc_leaves(one.router.network.extent, one.router.xy, radius_m)
-        if known and all(area is not None for area in known):
-            leaves |= disc_leaves(shapely.union_all(np.array(known, dtype=object)), one.router.xy, radius_m)
+        if known is not None:
+            leaves |= disc_leaves(known, one.router.xy, radius_m)
     return leaves
 
 
