@@ -11,6 +11,7 @@ import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import shapely
 
 from circle15.errors import Problem
 
@@ -106,6 +107,12 @@ def clean_text(values: pd.Series) -> pd.Series:
             values = values.astype("Int64")
     text = values.astype("string").str.strip()
     return text.fillna("").astype(object)
+
+
+def flat(shapes: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """Return geometries with x and y only; those that have no more are given back as they are."""
+    plane = 2
+    return shapely.force_2d(shapes) if (shapely.get_coordinate_dimension(shapes) > plane).any() else shapes
 
 
 def check_columns(

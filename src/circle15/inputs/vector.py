@@ -20,7 +20,7 @@ from pyproj.exceptions import CRSError
 
 from circle15.errors import ConfigError, InputError, Notes, Problem, raise_if_any
 from circle15.inputs.formats import GB18030_REMEDY, Source, nearest, place, read_rows
-from circle15.tables import Column, clean_text
+from circle15.tables import Column, clean_text, flat
 from circle15.units import METRES_PER_KM
 
 Mask = npt.NDArray[np.bool_]
@@ -186,7 +186,7 @@ def load_layer(config: Source, path: Path, wanted: Wanted, notes: Notes) -> Laye
     else:
         shapes, found = _points(table, declared, where, labels, wanted, problems)
         table = table.drop(columns=[name for pair in COORDINATES for name in pair], errors="ignore")
-    shapes = shapely.force_2d(shapes)
+    shapes = flat(shapes)
     present = np.asarray(~shapely.is_missing(shapes))
     if found is None and present.any():
         remedy = 'Declare the one that the coordinates are in, e.g. crs = "EPSG:4326" for longitude and latitude.'

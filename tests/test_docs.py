@@ -1,0 +1,225 @@
+"""The documentation says what the code does: options, codes, columns, keys, links and command lines."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pandas as pd
+import pyogrio
+import pytest
+from click.testing import CliRunner
+
+from circle15 import cli, config, tables
+from circle15.cli.compute import compute
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+SOURCES = sorted((ROOT / "src" / "circle15").rglob("*.py"))
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def first_cells(page: str, heading: str | None = None) -> set[str]:
+    """Return every `code` in the first cells of the tables of a page, or of one of its sections."""
+    if heading is not None:
+        page = re.split(r"(?m)^## ", page.split(f"## {heading}\n", 1)[1])[0]
+    cells = [line.split("|")[1] for line in page.replace(r"\|", " ").splitlines() if line.startswith("| ")]
+    return {code for cell in cells for code in re.findall(r"`([^`]+)`", cell)}
+
+
+def anchors(page: str) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    found = re.findall(r"(?m)^#+ (.+)$", re.sub(r"(?s)```.*?```", "", page))
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in found}
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("docs")
+    arguments = [str(ROOT / "configs" / "sample.toml"), "--out", str(out), "--no-cache", "-q"]
+    result = CliRunner().invoke(cli.circle15, ["compute", *arguments])
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_every_option_is_documented():
+    page = text(REFERENCE / "commands.md")
+    section = page.split("## circle15 compute", 1)[1]
+    for option in compute.params:
+        for name in option.opts if isinstance(option, click.Option) else ():
+            assert re.search(rf"\| [^|]*`[^`|]*{re.escape(name)}\b", section.replace(r"\|", "/")), name
+    documented = {word for cell in first_cells(section) for word in re.findall(r"--[a-z-]+", cell)}
+    real = {name for option in compute.params for name in option.opts if name.startswith("--")}
+    assert documented == real | {"--help"}
+
+
+def test_every_command_is_documented():
+    for name in cli.circle15.commands:
+        assert f"## circle15 {name}\n" in text(REFERENCE / "commands.md")
+
+
+def test_reasons_are_documented_with_the_verdict_they_have(sample):
+    page = text(REFERENCE / "reason-codes.md")
+    rows = re.findall(r"(?m)^\| `(\w+)` \| (\w+) \|", page)
+    assert {reason for reason, _ in rows} == set(tables.REASONS)
+    of = dict(rows)
+    found = pd.read_csv(sample / "csv" / "verdicts.csv")[["reason", "verdict"]].drop_duplicates()
+    assert len(found) > 5
+    for reason, verdict in found.itertuples(index=False):
+        assert of[reason] == verdict
+    requirements = pd.read_csv(sample / "csv" / "requirements.csv")
+    for reason in requirements["reason"].unique():
+        assert f"`{reason}`" in page
+
+
+def test_every_exit_code_is_documented():
+    page = text(REFERENCE / "reason-codes.md").split("## Exit codes", 1)[1].split("\n## ", 1)[0]
+    documented = {int(code) for code in re.findall(r"(?m)^\| (\d+) \|", page)}
+    kinds = [cls.exit_code for cls in _subclasses(cli.Circle15Error)]
+    special = [value for name, value in vars(cli).items() if name.startswith("EXIT_")]
+    assert documented == {0, 1, *kinds, *special}
+
+
+def _subclasses(cls: type) -> list[type]:
+    return [cls, *(one for sub in cls.__subclasses__() for one in _subclasses(sub))]
+
+
+def test_every_note_is_documented():
+    """Codes are the first argument of notes.add, or the second of the OSM reader's own `_note`."""
+    documented = first_cells(text(REFERENCE / "reason-codes.md"), "Notes")
+    patterns = [
+        re.sub(r"<\w+>", "[^.]+", re.escape(code).replace(r"\<", "<").replace(r"\>", ">")) for code in documented
+    ]
+    found = set()
+    for path in SOURCES:
+        code = text(path)
+        found |= {(path.name, c) for c in re.findall(r'notes\.add\(\s*f?"([^"]+)"', code)}
+        found |= {(path.name, f"osm.{c}") for c in re.findall(r'_note\(\s*notes,\s*"([a-z_]+)"', code)}
+    assert len(found) > 35
+    for where, code in found - {("osm.py", "osm.{code}"), ("people.py", "population.{name}")}:
+        plain = re.sub(r"\{[^}]*\}", "mean" if "centre" in code else "walk", code)
+        assert any(re.fullmatch(pattern, plain) for pattern in patterns), f"{where}: {code}"
+
+
+def test_notes_of_the_sample_are_documented(sample):
+    documented = first_cells(text(REFERENCE / "reason-codes.md"), "Notes")
+    codes = {note["code"] for note in json.loads(text(sample / "run.json"))["notes"]}
+    assert len(codes) > 10
+    for code in codes:
+        general = re.sub(r"\.(walk|cycle|drive)\.", ".<mode>.", code)
+        assert general in documented, code
+
+
+def test_every_column_is_documented(sample):
+    page = text(REFERENCE / "columns.md")
+    sections = {part.split("\n", 1)[0]: part for part in page.split("\n## ")[1:]}
+    files = sorted((sample / "csv").glob("*.csv"))
+    assert len(files) == 9
+    for path in files:
+        (section,) = (body for title, body in sections.items() if path.name in title)
+        for column in pd.read_csv(path, nrows=0).columns:
+            assert f"`{column}`" in section, f"{path.name}: {column}"
+
+
+def test_every_layer_and_its_own_columns_are_documented(sample):
+    page = text(REFERENCE / "columns.md").split("## GeoPackage", 1)[1]
+    layers = [str(name) for name, _ in pyogrio.list_layers(sample / "circle15.gpkg")]
+    assert "service_circles" in layers
+    for layer in layers:
+        assert f"`{layer}`" in page, layer
+    for layer in ("facilities", "cells", "service_circles"):
+        for column in pyogrio.read_info(sample / "circle15.gpkg", layer=layer)["fields"]:
+            assert f"`{column}`" in page, f"{layer}: {column}"
+
+
+def test_keys_of_run_json_are_documented(sample):
+    page = text(REFERENCE / "columns.md").split("## run.json", 1)[1]
+    for key in json.loads(text(sample / "run.json")):
+        assert f"`{key}`" in page, key
+
+
+def test_every_configuration_key_is_documented():
+    page = text(REFERENCE / "configuration.md")
+    shared = first_cells(page, "Keys that inputs share")
+    sections = {
+        "`[run]`": (config.RunConfig, set()),
+        "`[network]`": (config.NetworkConfig, set()),
+        "`[committees]`": (config.CommitteesConfig, shared),
+        "`[[facilities]]`": (config.FacilitiesConfig, shared | {"covers"}),
+    }
+    assert shared == set(config.SourceConfig.model_fields)
+    for heading, (model, elsewhere) in sections.items():
+        documented = first_cells(page, heading)
+        assert set(model.model_fields) - elsewhere - documented == set(), heading
+        assert documented - set(model.model_fields) == set(), heading
+    for name in config.Config.model_fields:
+        assert f"[{name}]" in page
+    for model in (config.PopulationConfig, config.AreasConfig):
+        assert set(model.model_fields) == shared
+    for default in ("max_snap_m", "min_component_nodes"):
+        assert f"| `{default}` | {config.NetworkConfig.model_fields[default].default:g} |" in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_relative_link_resolves(page):
+    body = re.sub(r"(?s)```.*?```", "", text(page))
+    for target in re.findall(r"\]\(([^)\s]+)\)", body):
+        assert not target.startswith("/"), target
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (page.parent / name).resolve() if name else page
+        assert path.exists(), target
+        if anchor:
+            assert anchor in anchors(text(path)), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_command_line_is_one_that_circle15_understands(page):
+    body = text(page)
+    lines = re.findall(
+        r"(?m)^\s*(?:/usr/bin/time .+? )?(circle15 (?!\[)[^\n#]+)", "\n".join(re.findall(r"(?s)```\w*\n(.*?)```", body))
+    )
+    lines += [line for line in re.findall(r"`(circle15 [^`\n]+)`", re.sub(r"(?s)```.*?```", "", body)) if "--" in line]
+    for line in lines:
+        if "[OPTIONS]" in line:
+            continue
+        _, name, *arguments = shlex.split(line.split(" > ")[0])
+        command = cli.circle15.commands[name]
+        context = command.make_context(name, arguments, parent=click.Context(cli.circle15), resilient_parsing=False)
+        assert context.params["config"].suffix == ".toml", line
+
+
+def test_the_readme_and_the_tutorial_show_command_lines():
+    for page in (ROOT / "README.md", ROOT / "docs" / "tutorial.md"):
+        assert "circle15 compute" in text(page)
+
+
+def test_configurations_named_in_the_docs_exist():
+    for page in PAGES:
+        for name in re.findall(r"circle15 compute ((?:configs|docs)/\S+\.toml)", text(page)):
+            assert (ROOT / name).is_file(), f"{page.name}: {name}"
+
+
+def test_figures_of_the_sample_are_those_of_a_run(sample):
+    district = pd.read_csv(sample / "csv" / "district.csv").iloc[0]
+    for page in (ROOT / "README.md", ROOT / "docs" / "tutorial.md"):
+        gaps = re.findall(r"(\d+) gaps ·", text(page))
+        assert all(int(gap) == district["failed"] for gap in gaps)
+    judged = int(district["passed"] + district["failed"])
+    assert f"{int(district['passed'])} ÷ {judged} = {district['item_rate'] * 100:.1f} %" in text(
+        ROOT / "docs" / "tutorial.md"
+    )
+
+
+def test_the_readme_names_the_picture_and_pictures_are_small():
+    assert "docs/img/sample.png" in text(ROOT / "README.md")
+    pictures = sorted((ROOT / "docs" / "img").glob("*.png"))
+    assert pictures
+    for picture in pictures:
+        assert picture.stat().st_size < 200_000, picture.name
