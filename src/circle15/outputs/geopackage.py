@@ -161,12 +161,7 @@ def _promoted(geometry: npt.NDArray[np.object_], family: str) -> npt.NDArray[np.
 
 def _write_layer(layer: _Layer, path: Path, crs: str, notes: Notes) -> None:
     columns = {name: _arrow(layer.table[column]) for column, name in _field_names(layer, notes).items()}
-    flat = (
-        shapely.force_2d(layer.geometry)
-        if (shapely.get_coordinate_dimension(layer.geometry) > 2).any()
-        else layer.geometry
-    )
-    columns["geom"] = pa.array(shapely.to_wkb(flat), type=pa.binary())
+    columns["geom"] = pa.array(shapely.to_wkb(flat(layer.geometry)), type=pa.binary())
     pyogrio.raw.write_arrow(
         pa.table(columns),
         path,
