@@ -18,7 +18,7 @@ from pyproj import CRS
 
 from circle15.errors import Notes, OutputError, Problem
 from circle15.outputs.columns import CELLS, CIRCLES, FACILITIES, RATE_LAYOUTS, arrange, geometry_of
-from circle15.tables import Results
+from circle15.tables import Results, flat
 
 GDAL_OPTIONS = {
     # Every GeoPackage stamps its layers with the time of writing; a fixed one gives the same bytes for the same run.
