@@ -52,7 +52,7 @@ def access(n=1, **given) -> Access:
         ({}, True, False, "fail", "none_exists"),
         ({}, False, False, "unknown", "no_facility_data"),
         ({"time_s": 1200.0, "any_path": True}, False, True, "unknown", "no_facility_data"),
-        ({"time_s": 100.0, "count_within": 1, "any_path": True}, False, True, "pass", "within"),
+        ({"time_s": 100.0, "count_within": 1, "any_path": True}, False, True, "unknown", "no_facility_data"),
         ({"on_network": False, "count_within": 1}, True, True, "unknown", "off_network"),
         ({"on_network": False}, False, False, "unknown", "off_network"),
         ({"lost_nearby": True, "any_path": True}, True, True, "unknown", "facility_off_network"),

@@ -67,8 +67,8 @@ def judge(rules: Rules, access: Access, covered: bool, exists: bool) -> tuple[Te
 
     Notes
     -----
-    Conditions are tried in this order; the first that holds decides. A pass may rest on a facility that is known
-    although no source covers the type; a fail may not.
+    Conditions are tried in this order; the first that holds decides. Without a source that covers the type nobody
+    passes, even beside a facility that happens to be known: a rate of passes and unknowns would always be 100 %.
     """
     applies = rules.reason == ""
     some = within(access.time_s, np.where(applies, rules.threshold_s, -1.0))
@@ -76,8 +76,8 @@ def judge(rules: Rules, access: Access, covered: bool, exists: bool) -> tuple[Te
         (rules.reason == tables.NO_ZONE, "exempt", tables.NO_ZONE),
         (~applies, "exempt", tables.NOT_REQUIRED),
         (~access.on_network, "unknown", tables.OFF_NETWORK),
-        (access.count_within >= rules.min_count, "pass", tables.WITHIN),
         (np.full(len(applies), not covered), "unknown", tables.NO_FACILITY_DATA),
+        (access.count_within >= rules.min_count, "pass", tables.WITHIN),
         (np.full(len(applies), not exists), "fail", tables.NONE_EXISTS),
         (access.lost_nearby, "unknown", tables.FACILITY_OFF_NETWORK),
         (some, "fail", tables.TOO_FEW),
