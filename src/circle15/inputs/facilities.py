@@ -305,7 +305,7 @@ def _note_not_covered(table: gpd.GeoDataFrame, covered: dict[str, tuple[str, ...
     counts = table["type_id"][loose].value_counts().sort_index()
     types = ", ".join(f"{name} ({number})" for name, number in counts.items())
     text = (
-        f"{loose.sum()} facilities are of types that no source covers, which are unknown; they count only for the types "
+        f"{loose.sum()} facilities are of types that no source covers, which are unknown; they count only for types "
         f"that they provide: {types}"
     )
     notes.add("facilities.not_covered", loose.sum(), text, table["facility_id"][loose])
