@@ -16,7 +16,7 @@ from circle15.config import load_config
 from circle15.errors import ConfigError, InputError, Notes
 from circle15.inputs.streets import read_streets
 from circle15.network.graph import build_network
-from circle15.stages.read import mode_speeds
+from circle15.stages.read import hash_inputs, mode_speeds
 from circle15.standard.load import load_standard
 from kit import Oracle
 
@@ -216,6 +216,24 @@ def test_a_second_run_with_nothing_changed_leaves_the_files_alone(tmp_path):
         np.testing.assert_allclose(
             table.item_rate.astype(float).sort_values(), second.results_rates[name].item_rate.sort_values(), atol=1e-6
         )
+
+
+@pytest.mark.parametrize("companion", ["population.tfw", "population.tif.aux.xml", "network.osm.pbf-wal"])
+def test_a_changed_companion_file_is_a_changed_input(district, companion):
+    data = district.parent.parent / "data" / "sample"
+    before = hash_inputs(load_config(district))
+    (data / companion).write_text("something else")
+    assert hash_inputs(load_config(district)) != before
+
+
+def test_files_in_a_folder_are_an_input(district):
+    folder = district.parent.parent / "data" / "sample" / "districts.gdb"
+    folder.mkdir()
+    (folder / "a00000001.gdbtable").write_text("one")
+    edit(district, "../data/sample/parks.gpkg", "../data/sample/districts.gdb")
+    before = hash_inputs(load_config(district))
+    (folder / "a00000001.gdbtable").write_text("two")
+    assert hash_inputs(load_config(district)) != before
 
 
 def test_a_damaged_output_is_written_anew(done, tmp_path):

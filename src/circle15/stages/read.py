@@ -1,6 +1,8 @@
 """Stage 1: files → checked tables, and one network per mode."""
 
 import dataclasses
+from glob import escape
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -23,7 +25,7 @@ from circle15.tables import MODES, FacilityTable
 
 
 def hash_inputs(config: Config) -> dict[str, str]:
-    """Return the sha256 of every input file, a shapefile's companions included; missing ones are found when read."""
+    """Return the sha256 of every input file, companions included; missing ones are found when read."""
     sources = [config.network.source, config.committees.source]
     if config.committees.areas:
         sources.append(config.committees.areas.source)
@@ -39,11 +41,22 @@ def hash_inputs(config: Config) -> dict[str, str]:
                 hashes[f"mapping {name}"] = hash_file(path)
     for source in dict.fromkeys(sources):
         path = config.resolve(source)
-        companions = sorted(path.parent.glob(path.stem + ".*")) if path.suffix.lower() == ".shp" else [path]
-        for one in companions:
-            if one.is_file():
-                hashes[source if one == path else f"{source} ({one.name})"] = hash_file(one)
+        for one in _files_of(path):
+            hashes[source if one == path else f"{source} ({one.relative_to(path.parent)})"] = hash_file(one)
     return hashes
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Return every file that GDAL may read for a source: itself, what is in it, and what stands beside it.
+
+    Beside it are files of the same name and another ending (``.dbf``, ``.prj``, ``.cpg``, ``.tfw``, ``.aux.xml`` …) and
+    the journal of an SQLite file. One too many costs a run that could have been spared; one too few, a stale result.
+    """
+    if path.is_dir():
+        return sorted(one for one in path.rglob("*") if one.is_file())
+    stem, name = escape(path.stem), escape(path.name)
+    beside = [*path.parent.glob(f"{stem}.*"), *path.parent.glob(f"{name}-wal"), *path.parent.glob(f"{name}-journal")]
+    return sorted({one for one in beside if one.is_file()})
 
 
 def read_inputs(run: Run) -> Inputs:
