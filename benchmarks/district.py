@@ -113,7 +113,6 @@ def make_district(network: NetworkName, scale: float, folder: Path, seed: int = 
         If `network` is ``porto`` and its file is not there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": STAMP})
     if network == "porto":
         if not PORTO.exists():
             raise FileNotFoundError(f"{PORTO}: the real streets are not here; use the network city")
@@ -327,7 +326,11 @@ def _blob(at: FloatArray, radius_m: float, random: np.random.Generator) -> shape
 
 def _write(table: gpd.GeoDataFrame, path: Path) -> None:
     path.unlink(missing_ok=True)
-    pyogrio.write_dataframe(table, path, layer=path.stem)
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": STAMP})
+    try:
+        pyogrio.write_dataframe(table, path, layer=path.stem)
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
 def _toml(network: NetworkName, scale: float, source: Path) -> str:

@@ -2,8 +2,9 @@
 
 Every verdict comes from network time; these shapes only show it. A pixel of a fixed raster belongs to the circle if the
 nearest street part lies within `BESIDE_M` of it and is reached early enough to walk over to the pixel. So land beyond a
-river or a lake is claimed only if the streets there are reached, and open water only up to `BESIDE_M` from a bank with
-a street. The nearest street part of every pixel is found once for all committees by a distance transform.
+river or a lake is claimed only if the streets there are reached, and open water only near a bank with a street: up to
+`BESIDE_M`, which is measured between the middles of pixels, so that with the simplified outline a vertex may lie 80 m
+from a reached street. The nearest street part of every pixel is found once for all by a distance transform.
 """
 
 from dataclasses import dataclass
