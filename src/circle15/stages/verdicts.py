@@ -192,6 +192,6 @@ def _note_providers(standard: Standard, facilities: tables.FacilityTable, notes:
             notes.add(
                 f"facilities.{one.id}.providers",
                 len(missing),
-                f"{one.id} is judged without {', '.join(missing)}: no source covers what provides it as well, so some of its "
-                "fails may not be real",
+                f"{one.id} is judged without {', '.join(missing)}: no source covers what provides it as well, so "
+                "some of its fails may not be real",
             )
