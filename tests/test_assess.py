@@ -94,7 +94,7 @@ def test_people_are_judged_by_their_committee_s_threshold():
     time_s = np.array([900.0, 900.1, 901.0, 1.0, NAN, 1.0])
     on = np.array([True, True, True, True, False, True])
     threshold = np.array([900.0, 1000.0, NAN])  # committee 2 is exempt
-    cells = judge_cells(time_s, on, committee, threshold, True)
+    cells = judge_cells(time_s, on, committee, threshold, True, np.zeros(6, dtype=bool))
     assert cells.covered.tolist() == [True, False, True, False, False, False]
     people = sum_people(cells, np.array([1.0, 2, 4, 8, 16, 32]), committee, 3)
     assert people.population.tolist() == [3, 20, 32]
@@ -103,9 +103,16 @@ def test_people_are_judged_by_their_committee_s_threshold():
 
 
 def test_without_data_on_the_type_everybody_is_unknown():
-    cells = judge_cells(np.array([1.0]), np.array([True]), np.array([0]), np.array([900.0]), False)
+    cells = judge_cells(np.array([1.0]), np.array([True]), np.array([0]), np.array([900.0]), False, np.array([False]))
     people = sum_people(cells, np.array([7.0]), np.array([0]), 1)
     assert (people.covered[0], people.unknown[0]) == (0, 7)
+
+
+def test_a_cell_beside_a_facility_off_the_network_is_covered_by_another_or_unknown():
+    everybody = np.zeros(2, dtype=np.int64)
+    near = np.array([True, True])
+    cells = judge_cells(np.array([10.0, 2000.0]), near, everybody, np.array([900.0]), True, near)
+    assert (cells.known.tolist(), cells.covered.tolist()) == ([True, False], [True, False])
 
 
 def verdicts(letters: str) -> CellVerdicts:

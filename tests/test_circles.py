@@ -62,6 +62,13 @@ def test_none_is_drawn_off_the_network_or_where_none_is_asked():
     assert [s is None for s in shapes] == [True, True, False]
 
 
+def test_committees_far_apart_are_drawn_each_by_itself():
+    """A raster over both would have 16 million pixels a street."""
+    network = make_network(make_streets([[(0, 0), (1000, 0)], [(9e5, 9e5), (9e5 + 1000, 9e5)]]))
+    near, far = circle(network, [(500, 0), (9e5 + 500, 9e5)], 3)
+    np.testing.assert_allclose(np.array(far.bounds) - 9e5, near.bounds, atol=SLACK_M)
+
+
 def test_nothing_within_the_limit_gives_an_empty_circle():
     network = make_network(make_streets([[(0, 0), (400, 0)]]))
     (shape,) = circle(network, [(200, 290)], 1)  # the access leg alone takes 261 s

@@ -177,6 +177,27 @@ def test_exactly_fifteen_minutes_is_within(engine, length, count):
         assert result.time_s[0] == pytest.approx(900.0, abs=1e-9)
 
 
+@pytest.mark.parametrize("engine", ["scipy", "pandana", "from facilities"])
+@pytest.mark.parametrize("pieces", range(2, 61, 7))
+def test_a_facility_at_a_junction_at_exactly_the_threshold_is_found_by_both_searches(engine, pieces):
+    """1000 m in pieces whose sum comes out just above or below: neither search may cut it off."""
+    x = np.cumsum(np.random.default_rng(pieces).dirichlet(np.ones(pieces))) * 1000.0
+    x = np.concatenate([[0.0], x[:-1], [1000.0]])
+    lines = [[(a, 0), (b, 0)] for a, b in pairwise(x)] + [[(a, 0), (a, 25)] for a in x]
+    network = make_network(make_streets(lines))
+    few = engine == "from facilities"
+    start = np.array([[0.0, 0.0]])
+    routing = Router(network, snap(network, start, 300.0), start, np.array([900.0]), "scipy" if few else engine, few)
+    found = survey(routing, places(network, [(1000, 0)]), snap(network, start, 300.0), np.array([900.0]), (900.0,))
+    assert found.pairs.time_s == pytest.approx([900.0])
+
+
+def test_by_car_on_streets_of_one_speed_the_length_is_the_path_s():
+    network = make_network(make_streets([[(0, 0), (1000, 0)]]), DRIVE)
+    found = nearest(network, snap(network, np.array([[0.0, 50.0]]), 300), places(network, [(1000, 100)]), 99999)
+    assert found.distance_m[0] == pytest.approx(1150)
+
+
 def test_access_legs_cost_time_at_both_ends():
     network = make_network(make_streets([[(0, 0), (1000, 0)]]))
     found = nearest(network, snap(network, np.array([[100.0, 40.0]]), 300), places(network, [(600, -60)]), 9999)

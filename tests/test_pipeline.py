@@ -372,3 +372,63 @@ def test_points_with_swapped_coordinates_are_refused(district, tmp_path):
     path.write_text(f"{swapped}\n{rest}", "utf-8")
     with pytest.raises(InputError, match="swapped"):
         run(district, tmp_path / "out")
+
+
+def test_one_stray_committee_is_named_and_does_not_move_the_crs(district, tmp_path):
+    path = district.parent.parent / "data/sample/committees.gpkg"
+    table = gpd.read_file(path, layer="committees").to_crs(4326)
+    areas = gpd.read_file(path, layer="committee_areas")
+    code = table["code"].iloc[4]
+    table.loc[4, "geometry"] = type(table.geometry.iloc[4])(0, 0)
+    table.to_file(path, layer="committees", driver="GPKG")
+    areas.to_file(path, layer="committee_areas", driver="GPKG")
+    with pytest.raises(InputError, match=f"far from most others .*{code}"):
+        run(district, tmp_path / "out")
+
+
+def test_too_few_facilities_leave_people_unknown_and_have_no_shortfall_of_time(district, tmp_path):
+    edit(district, '"pudong-2021"', '"own.toml"')
+    own = district.parent / "own.toml"
+    lines = own.read_text("utf-8").splitlines()
+    index = next(i for i, line in enumerate(lines) if '"pharmacy.reach"' in line)
+    lines[index] = lines[index].replace("min_count = 1", "min_count = 30")
+    own.write_text("\n".join(lines), "utf-8")
+    run(district, tmp_path / "out")
+    rows = verdicts(tmp_path / "out").query("type_id == 'pharmacy' and reason == 'too_few'")
+    assert len(rows) > 10
+    assert (rows.count_within < 30).all()
+    assert (rows.population_unknown == rows.population).all()
+    gaps = pd.read_csv(tmp_path / "out/csv/gaps.csv").query("reason == 'too_few'")
+    assert gaps.shortfall_s.isna().all()
+
+
+def test_a_source_that_is_no_plain_file_is_never_taken_for_unchanged(district):
+    edit(district, "../data/sample/parks.gpkg", "../data/sample/parks.vrt")
+    (district.parent.parent / "data/sample/parks.vrt").write_text("<OGRVRTDataSource/>")
+    assert hash_inputs(load_config(district)) != hash_inputs(load_config(district))
+
+
+def test_notes_so_far_come_with_an_error(district, tmp_path):
+    edit(district, "[population]\nsource", '[population]\ncrs = "EPSG:32649"\nsource')
+    with pytest.raises(InputError) as caught:
+        run(district, tmp_path / "out")
+    assert "network.walk.small_components" in [note.code for note in caught.value.notes.items]
+
+
+def test_a_facility_just_beyond_the_last_street_is_no_wrong_crs(district, tmp_path):
+    """One bus stop outside of every street's box, but within max_snap_m of one."""
+    network = gpd.read_file(ROOT / "data/sample/network.osm.pbf", layer="lines").to_crs(32651)
+    east = network.get_coordinates().sort_values("x").iloc[-1]
+    stops = district.parent.parent / "data/sample/bus_stops.csv"
+    place = gpd.GeoSeries.from_xy([east.x + 50], [east.y], crs=32651).to_crs(4326).iloc[0]
+    head = stops.read_text("utf-8-sig").splitlines()
+    columns = head[0].split(",")
+    values = dict(zip(columns, head[1].split(","), strict=True)) | {"lon": str(place.x), "lat": str(place.y)}
+    stops.write_text(f"{head[0]}\n{','.join(values[c] for c in columns)}\n", "utf-8")
+    run(district, tmp_path / "out")
+    assert set(verdicts(tmp_path / "out").query("type_id == 'bus_stop'").verdict) <= {
+        "pass",
+        "fail",
+        "exempt",
+        "unknown",
+    }

@@ -215,3 +215,10 @@ def test_the_grid_of_helsinki():
     assert cells is not None
     assert len(cells) == 92
     assert cells["total"].sum() == 71_724  # as the data's own README says
+
+
+@pytest.mark.parametrize("name", ["area", "committee_id", "kind", "population"])
+def test_a_group_may_not_take_the_name_of_another_column(tmp_path, name):
+    write_text(tmp_path / "cells.csv", "id,lon,lat,pop,g\n1,121.5,31.2,5,2\n")
+    with pytest.raises(ConfigError, match=f'"{name}"'):
+        read(tmp_path / "cells.csv", columns={"cell_id": "id", "total": "pop", name: "g"})

@@ -46,6 +46,7 @@ class Circle15Error(Exception):
 
     def __init__(self, *problems: Problem | str) -> None:
         self.problems: tuple[Problem, ...] = tuple(p if isinstance(p, Problem) else Problem(p) for p in problems)
+        self.notes = Notes()  # what the run had to tell before it failed
         super().__init__("\n".join(str(p) for p in self.problems))
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from circle15.cache import code_key, open_cache, trim, versions
 from circle15.config import Config
-from circle15.errors import Notes
+from circle15.errors import Circle15Error, Notes
 from circle15.outputs.manifest import Manifest, is_current
 from circle15.outputs.write import check_writable, read_rates, write_run
 from circle15.stages.people import place_people
@@ -24,6 +24,7 @@ from circle15.stages.run import Clock, Progress, Run
 from circle15.stages.travel import survey_modes
 from circle15.stages.verdicts import judge_all
 from circle15.standard.load import load_standard
+from circle15.tables import Results
 
 __all__ = ["Outcome", "Progress", "compute"]
 
@@ -109,9 +110,24 @@ def compute(
     check_writable(out)  # before the work, not after it
 
     run = Run(config, catalogue, hashes, open_cache(cache), notes, clock)
+    try:
+        results, manifest = _detect(run, manifest)
+        with clock.stage("write"):
+            manifest = dataclasses.replace(manifest, started=started, timings=clock.timings)
+            files = write_run(results, out, manifest, results.committees.crs)
+    except Circle15Error as error:
+        error.notes = notes
+        raise
+    trim(run.store)
+    return Outcome(out, results.rates, notes, False, clock.timings, files, len(results.gaps))
+
+
+def _detect(run: Run, manifest: Manifest) -> tuple[Results, Manifest]:
+    """Return what was found, and the manifest with what there is to tell of it."""
+    clock = run.clock
     with clock.stage("inputs"):
         inputs = read_inputs(run)
-        book = resolve(catalogue, inputs.committees)
+        book = resolve(run.standard, inputs.committees)
     with clock.stage("network"):
         networks = build_networks(run, inputs.crs, book)
         check_places(run, inputs, networks)
@@ -122,20 +138,15 @@ def compute(
         results = judge_all(run, inputs, surveys, book)
     with clock.stage("circles"):
         results = dataclasses.replace(results, circles=draw(run, inputs, surveys))
-    with clock.stage("write"):
-        manifest = dataclasses.replace(
-            manifest,
-            notes=notes,
-            counts=counts(inputs, results),
-            people=balance(inputs),
-            engine=engine_figures(surveys),
-            crs=inputs.crs,
-            started=started,
-            timings=clock.timings,
-        )
-        files = write_run(results, out, manifest, inputs.crs)
-    trim(run.store)
-    return Outcome(out, results.rates, notes, False, clock.timings, files, len(results.gaps))
+    manifest = dataclasses.replace(
+        manifest,
+        notes=run.notes,
+        counts=counts(inputs, results),
+        people=balance(inputs),
+        engine=engine_figures(surveys),
+        crs=inputs.crs,
+    )
+    return results, manifest
 
 
 def _override(config: Config, standard: str | None, as_of: int | None, engine: str | None) -> Config:

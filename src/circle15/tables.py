@@ -99,11 +99,15 @@ FACILITIES = (
 )
 
 
+EXACT_FLOATS = 2.0**53
+"""Below this every whole number has a float of its own."""
+
+
 def clean_text(values: pd.Series) -> pd.Series:
     """Return `values` as stripped text; whole floats lose their ``.0``, missing and blank become ``""``."""
     if pd.api.types.is_float_dtype(values):
         whole = values.dropna() % 1 == 0
-        if whole.all():
+        if whole.all() and values.abs().max() < EXACT_FLOATS:
             values = values.astype("Int64")
     text = values.astype("string").str.strip()
     return text.fillna("").astype(object)

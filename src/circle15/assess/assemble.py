@@ -197,7 +197,8 @@ def gap_table(verdicts: pd.DataFrame, committees: pd.DataFrame) -> pd.DataFrame:
     ``population_affected`` are the committee's people who are known not to be covered.
     """
     gaps = verdicts[(verdicts.verdict == "fail") & verdicts.headline].copy()
-    gaps["shortfall_s"] = gaps.time_s - gaps.threshold_s
+    # where too few are near (too_few), the nearest is in time: what is missing is no time
+    gaps["shortfall_s"] = (gaps.time_s - gaps.threshold_s).where(gaps.time_s > gaps.threshold_s)
     gaps["population_affected"] = gaps.population - gaps.population_covered - gaps.population_unknown
     towns = committees.set_index("committee_id").town_id
     gaps["town_id"] = gaps.committee_id.map(towns)

@@ -59,6 +59,7 @@ def judge_cells(
     committee: IntArray,
     threshold_s: FloatArray,
     covered_type: bool,
+    lost_nearby: BoolArray,
 ) -> CellVerdicts:
     """Judge each cell by its committee's threshold.
 
@@ -73,12 +74,16 @@ def judge_cells(
     threshold_s : float64 array of shape (committees,)
         Inclusive; NaN where the requirement does not apply.
     covered_type : bool
-        Whether a source claims to know every facility of the type.
+        Whether it can be said of the type at all: a source claims to know every facility of it.
+    lost_nearby : bool array of shape (cells,)
+        Whether a facility that is off the network lies within the threshold by straight line; such a cell is covered
+        by another facility or unknown.
     """
     limit = np.where(committee >= 0, threshold_s[committee], np.nan)
     asked = np.isfinite(limit)
-    known = asked & on_network & covered_type
-    return CellVerdicts(asked, known, known & within(time_s, np.where(asked, limit, -1.0)))
+    reached = within(time_s, np.where(asked, limit, -1.0))
+    known = asked & on_network & covered_type & (reached | ~lost_nearby)
+    return CellVerdicts(asked, known, known & reached)
 
 
 def both(a: CellVerdicts, b: CellVerdicts) -> CellVerdicts:

@@ -65,6 +65,7 @@ def run(arguments: Sequence[str]) -> int:
         terminal.say(f"{usage}error: {error.format_message()}")
         code = error.exit_code
     except Circle15Error as error:
+        terminal.tell_notes(error.notes)
         _tell(terminal, error)
         code = error.exit_code
     except MemoryError:
@@ -72,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
         terminal.say("error: not enough memory. Free some, or take a smaller area.")
         code = ComputeError.exit_code
     except KeyboardInterrupt:
-        terminal.say("interrupted; nothing was written")
+        terminal.say(f"interrupted; {'the files were' if terminal.written else 'nothing was'} written")
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
         mute_stdout()

@@ -1,5 +1,6 @@
 """``circle15 compute``: from a configuration to verdicts, files and a table of rates."""
 
+import math
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -78,6 +79,8 @@ def compute(
 
     stdout takes the rates by domain with the worst towns and types, stderr the stages and notes.
     """
+    if fail_under is not None and math.isnan(fail_under):
+        raise click.UsageError("--fail-under needs a number of percent", context)
     if quiet and verbose:
         raise click.UsageError("-q and -v exclude each other", context)
     terminal: Terminal = context.ensure_object(Terminal)
@@ -104,6 +107,7 @@ def compute(
             fresh=fresh,
             progress=stages,
         )
+    terminal.written = True
     terminal.tell_notes(outcome.notes)
     if outcome.unchanged and terminal.verbosity >= 0:
         terminal.say("unchanged: nothing that decides the outputs has changed since they were written (--fresh redoes)")

@@ -22,9 +22,12 @@ class Terminal:
     ----------
     verbosity : int
         Below 0 only errors, 0 stages and notes, above 0 also rows and tracebacks.
+    written : bool
+        Whether the run's files are in place, for what an interruption says.
     """
 
     verbosity: int = 0
+    written: bool = False
     _deaf: bool = field(default=False, init=False)
 
     def say(self, text: str) -> None:
@@ -33,7 +36,7 @@ class Terminal:
             return
         try:
             click.echo(text, err=True)
-        except BrokenPipeError:
+        except OSError:  # a closed pipe, a full disk: nobody hears us, and the run is worth more than its messages
             self._deaf = True
 
     def print_data(self, text: str) -> None:

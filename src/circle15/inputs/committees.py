@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyproj
 import shapely
+from pyproj.exceptions import ProjError
 
 from circle15.config import AreasConfig, Config
 from circle15.errors import ConfigError, InputError, Notes, Problem, raise_if_any
@@ -19,6 +20,7 @@ from circle15.standard.resolve import zone_ids
 from circle15.tables import COMMITTEES, KINDS, Column, check_columns, clean_text
 
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 
 KIND_WORDS = {
     "residents": "residents",
@@ -189,9 +191,10 @@ def _centre_of(shape: shapely.Geometry | None) -> shapely.Point | None:
 
 
 def _local_crs(table: gpd.GeoDataFrame, where: str) -> pyproj.CRS:
-    """Return the UTM zone of the committees' middle."""
+    """Return the UTM zone of the committees' median, which one mistyped coordinate doesn't move."""
+    lon, lat = _lon_lat(table)
     try:
-        crs: pyproj.CRS = table.estimate_utm_crs()
+        crs: pyproj.CRS = gpd.GeoSeries([shapely.Point(np.median(lon), np.median(lat))], crs=4326).estimate_utm_crs()
     except RuntimeError:
         remedy = 'Name a metric one: [run] crs = "EPSG:…".'
         raise InputError(Problem("no UTM zone holds the committees", where, remedy=remedy)) from None
@@ -199,15 +202,37 @@ def _local_crs(table: gpd.GeoDataFrame, where: str) -> pyproj.CRS:
 
 
 def _check_scale(crs: pyproj.CRS, table: gpd.GeoDataFrame, config: Config) -> None:
-    """Refuse a CRS whose metres are not metres on the ground at the committees' middle."""
-    west, south, east, north = table.to_crs(4326).total_bounds
-    factors = pyproj.Proj(crs).get_factors((west + east) / 2, (south + north) / 2)
-    error = max(abs(factors.meridional_scale - 1), abs(factors.parallel_scale - 1))
-    if not error <= MAX_SCALE_ERROR:
+    """Refuse a CRS whose metres are not metres on the ground at the committees, and committees far off the others."""
+    lon, lat = _lon_lat(table)
+    projection = pyproj.Proj(crs)
+    error = _scale_error(projection, float(np.median(lon)), float(np.median(lat)))
+    if not error <= MAX_SCALE_ERROR and config.run.crs is not None:
         where = f'{config.path}: [run] crs = "{config.run.crs}"'
         remedy = "Name one made for this region, or remove it (the local UTM zone is then used)."
         what = f"{crs.name} is off by {error:.1%} in length where the committees lie"
         raise ConfigError(Problem(what, where, remedy=remedy))
+
+    strange = np.array([not _scale_error(projection, x, y) <= MAX_SCALE_ERROR for x, y in zip(lon, lat, strict=True)])
+    if strange.any():
+        what = f"committees lie where {crs.name} is off by more than {MAX_SCALE_ERROR:.0%}, far from most others"
+        remedy = "Correct their coordinates; a district that large needs a CRS of its own ([run] crs)."
+        ids = tuple(table.loc[table.geometry.notna(), "committee_id"].to_numpy(dtype=str)[strange])
+        raise InputError(Problem(what, str(config.resolve(config.committees.source)), ids, remedy))
+
+
+def _lon_lat(table: gpd.GeoDataFrame) -> tuple[FloatArray, FloatArray]:
+    """Return where each committee with a geometry lies: the middle of its bounds, in degrees."""
+    bounds = table.loc[table.geometry.notna()].to_crs(4326).bounds
+    return (bounds.minx + bounds.maxx).to_numpy() / 2, (bounds.miny + bounds.maxy).to_numpy() / 2
+
+
+def _scale_error(projection: pyproj.Proj, lon: float, lat: float) -> float:
+    """Return how far lengths are off at a place, as a share; NaN where the projection has no place for it."""
+    try:
+        factors = projection.get_factors(lon, lat, errcheck=True)
+    except ProjError:
+        return float("nan")
+    return max(abs(factors.meridional_scale - 1), abs(factors.parallel_scale - 1))
 
 
 def _note_committees(table: gpd.GeoDataFrame, notes: Notes, *, has_areas: bool) -> None:

@@ -50,6 +50,8 @@ OPEN_TO_DRIVE = MOTORWAY | frozenset(
     {"trunk", "trunk_link", "primary", "primary_link", "secondary", "secondary_link", "tertiary", "tertiary_link"}
     | {"unclassified", "residential", "living_street", "service", "road"}
 )
+KNOWN_CLASSES = CLOSED_TO_CYCLE | OPEN_TO_DRIVE | NOT_A_STREET | {"track", "path", "cycleway"}
+"""Every value of ``highway`` that a rule knows; others are taken for paths, open on foot and by bicycle."""
 ROUNDABOUTS = frozenset({"roundabout", "circular"})
 
 WALK_KEYS = ("access", "foot")

@@ -32,6 +32,13 @@ NOT_OF_RASTERS = ("layer", "encoding", "columns", "set", "where")
 """Keys that mean nothing for a raster."""
 
 
+NOT_A_GROUP = frozenset(
+    {"committee_id", "name", "kind", "town_id", "zone", "area", "geometry", "population", "verdict", "passed"}
+    | {"failed", "unknown", "exempt", "edge_affected", "status", "lon", "lat"}
+)
+"""Columns of the tables that groups are written beside."""
+
+
 def read_population(config: Config, crs: pyproj.CRS, notes: Notes) -> gpd.GeoDataFrame | None:
     """Read the population cells.
 
@@ -76,6 +83,12 @@ def read_population(config: Config, crs: pyproj.CRS, notes: Notes) -> gpd.GeoDat
 def _read_cells(source: PopulationConfig, path: Path, crs: pyproj.CRS, notes: Notes) -> gpd.GeoDataFrame:
     known = {column.name for column in POPULATION} | {name for pair in COORDINATES for name in pair}
     groups = [Column(key, "number", required=True, minimum=0.0) for key in source.columns if key not in known]
+    taken = [group.name for group in groups if group.name in NOT_A_GROUP]
+    if taken:
+        remedy = "Give the group another name, e.g. age_60_plus."
+        raise ConfigError(
+            *(Problem(f'a population group can\'t be called "{name}"', str(path), remedy=remedy) for name in taken)
+        )
     contract = (*POPULATION, *groups)
     layer = load_layer(source, path, Wanted("population", contract, "cell_id", shapes=POINTS + POLYGONS), notes)
     layer.problems += check_columns(layer.table, contract, layer.where, layer.label)

@@ -1,6 +1,7 @@
 """Street networks that are not OSM files: osmnx GraphML and line layers."""
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +21,14 @@ from scipy.spatial import cKDTree
 from circle15.config import SourceConfig
 from circle15.errors import InputError, Notes, Problem, raise_if_any
 from circle15.inputs import osm_access, segments
+from circle15.inputs.osm_access import KNOWN_CLASSES
 from circle15.inputs.vector import LINES, Wanted, parse_crs, read_vector
 from circle15.tables import BACKWARD, BOTH, FORWARD, Streets
 from circle15.units import FloatArray
 
 SAME_POINT_M = 0.01
 """Vertices of a line layer this close to each other, in metres, are one."""
+CLASSES_SHOWN = 10
 UNKNOWN_CLASS = "unknown"
 """Road class of a street without a ``highway`` value."""
 
@@ -216,7 +219,9 @@ def read_line_layer(path: Path, crs: CRS, layer: str | None, source_crs: str | N
     """
     source = SourceConfig(source=str(path), layer=layer, crs=source_crs)
     table = read_vector(source, path, crs, notes, Wanted("streets", shapes=LINES))
+    table = table.rename(columns=_tag_columns(table))
     tags = list(_row_tags(table))
+    _note_strange_classes(tags, notes)
     raise_if_any(_check_oneway(tags, table, path))
     _note_unclassed(sum("highway" not in row for row in tags), len(tags), notes)
     flags = [_flags(row) for row in tags]
@@ -259,6 +264,24 @@ def merge_points(xy: FloatArray, tolerance_m: float) -> tuple[FloatArray, npt.ND
     group = csgraph.connected_components(links, directed=False)[1]
     _, index, merged = np.unique(group, return_index=True, return_inverse=True)
     return distinct[index], merged[number].astype(np.int64)
+
+
+def _tag_columns(table: gpd.GeoDataFrame) -> dict[str, str]:
+    """Return the columns that are tags but for their case (``ONEWAY``); shapefiles often write them so."""
+    lower = {str(name): str(name).lower() for name in table.columns if name != table.geometry.name}
+    taken = set(table.columns)
+    return {name: low for name, low in lower.items() if low in osm_access.WAY_KEYS and low not in taken}
+
+
+def _note_strange_classes(tags: list[dict[str, str]], notes: Notes) -> None:
+    strange = Counter(row["highway"] for row in tags if "highway" in row and _class_of(row) not in KNOWN_CLASSES)
+    shown = ", ".join(f"{name} ({count})" for name, count in strange.most_common(CLASSES_SHOWN))
+    notes.add(
+        "streets.unknown_class",
+        strange.total(),
+        f"{strange.total()} streets have a highway value that no rule knows: {shown}; they were taken as paths, "
+        "open on foot and by bicycle",
+    )
 
 
 def _row_tags(table: gpd.GeoDataFrame) -> Iterator[dict[str, str]]:

@@ -26,6 +26,8 @@ PIXEL_M = 25.0
 BESIDE_M = 50.0
 SIMPLIFY_M = 0.75 * PIXEL_M
 """Turns the raster's stairs into slopes; an outline is off by less than a pixel."""
+TILE_M = 100 * 1000.0
+"""Committees are drawn by tiles of this size, so that a stray one doesn't stretch the raster over a country."""
 
 
 @dataclass(frozen=True)
@@ -69,27 +71,48 @@ def draw_circles(
     wanted = np.flatnonzero(np.isfinite(limit_s) & origins.on_network)
     if not len(wanted):
         return circles
-    reach_m = limit_s[wanted] * speed_m_per_s(network.max_kmh)
-    raster = _allocate(network, xy[wanted], float(reach_m.max()))
+    reach_m = limit_s * speed_m_per_s(network.max_kmh)
+    samples = _sample_edges(network)
+    tile = np.floor(xy[wanted] / TILE_M).astype(np.int64)
+    for each in np.unique(tile, axis=0):
+        rows = wanted[(tile == each).all(axis=1)]
+        raster = _allocate(network, samples, xy[rows], float(reach_m[rows].max()))
+        _draw_tile(network, raster, ranges, origins, xy, limit_s, reach_m, rows, circles)
+    return circles
+
+
+def _draw_tile(
+    network: Network,
+    raster: _Raster,
+    ranges: Ranges,
+    origins: Snapped,
+    xy: FloatArray,
+    limit_s: FloatArray,
+    reach_m: FloatArray,
+    rows: npt.NDArray[np.int64],
+    circles: npt.NDArray[np.object_],
+) -> None:
+    """Put the circles of `rows`, which all lie within the raster, into `circles`."""
     own = _own_edges(network, origins, raster.parts)
     node_s = np.full(network.nodes, np.inf)
-    for row, radius in zip(wanted.tolist(), reach_m.tolist(), strict=True):
+    for row, radius in zip(rows.tolist(), reach_m[rows].tolist(), strict=True):
         node, time_s = ranges.of(row)
         node_s[node] = time_s
         circles[row] = _draw(
             network, raster, node_s, own.get(row), xy[row], radius, float(limit_s[row]), origins.leg_s[row]
         )
         node_s[node] = np.inf
-    return circles
 
 
-def _allocate(network: Network, xy: FloatArray, reach_m: float) -> _Raster:
+def _allocate(
+    network: Network, samples: tuple[npt.NDArray[np.int64], FloatArray, FloatArray], xy: FloatArray, reach_m: float
+) -> _Raster:
     margin = reach_m + 2 * BESIDE_M
     west, south = np.floor((xy.min(axis=0) - margin) / PIXEL_M) * PIXEL_M
     east, north = np.ceil((xy.max(axis=0) + margin) / PIXEL_M) * PIXEL_M
     shape = (int((north - south) / PIXEL_M), int((east - west) / PIXEL_M))
 
-    edge, along_m, at = _sample_edges(network)
+    edge, along_m, at = samples
     column = np.floor((at[:, 0] - west) / PIXEL_M).astype(np.int64)
     line = np.floor((north - at[:, 1]) / PIXEL_M).astype(np.int64)
     inside = (column >= 0) & (column < shape[1]) & (line >= 0) & (line < shape[0])

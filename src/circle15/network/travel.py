@@ -109,7 +109,7 @@ def nearest(network: Network, points: Snapped, places: Places, limit_s: float) -
     field = field_to(network, places.snapped, limit_s)
     time_s, place = at_points(network, field, points, places.snapped)
     reached = np.isfinite(time_s) & (time_s <= limit_s + TIME_TOLERANCE_S)
-    if np.isnan(network.kmh):
+    if network.kmh != network.access_kmh:  # NaN, too: edges of several speeds
         length = trace_lengths(network, field, points, places.snapped)
     else:
         length = distance_m(np.where(reached, time_s, 0.0), network.kmh)

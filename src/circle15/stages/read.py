@@ -1,6 +1,7 @@
 """Stage 1: files → checked tables, and one network per mode."""
 
 import dataclasses
+import secrets
 from glob import escape
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from circle15.standard.model import Standard
 from circle15.standard.resolve import resolve_reach, speed_kmh
 from circle15.tables import MODES, FacilityTable
 
+POINTS_ELSEWHERE = (".vrt", ".ovf")
+"""Files that only name others, which GDAL then reads."""
+
 
 def hash_inputs(config: Config) -> dict[str, str]:
     """Return the sha256 of every input file, companions included; missing ones are found when read."""
@@ -41,7 +45,11 @@ def hash_inputs(config: Config) -> dict[str, str]:
                 hashes[f"mapping {name}"] = hash_file(path)
     for source in dict.fromkeys(sources):
         path = config.resolve(source)
-        for one in _files_of(path):
+        files = _files_of(path)
+        if not files or path.suffix.lower() in POINTS_ELSEWHERE:
+            # nothing here tells whether it has changed: neither the store nor an earlier run may answer for it
+            hashes[f"{source} (not a file)"] = secrets.token_hex()
+        for one in files:
             hashes[source if one == path else f"{source} ({one.relative_to(path.parent)})"] = hash_file(one)
     return hashes
 
@@ -87,9 +95,10 @@ def check_places(run: Run, inputs: Inputs, networks: Networks) -> None:
     InputError
         Naming each such source.
     """
-    every = np.concatenate([network.node_xy for network in networks.of.values()])
+    every = np.concatenate([network.xy for network in networks.of.values()])
     (west, south), (east, north) = every.min(axis=0), every.max(axis=0)
-    box = (float(west), float(south), float(east), float(north))
+    margin = run.config.network.max_snap_m
+    box = (float(west - margin), float(south - margin), float(east + margin), float(north + margin))
     config, table = run.config, inputs.facilities.table
     committees = inputs.committees
     where_they_are = committees.geometry.fillna(gpd.GeoSeries(committees["area"], crs=committees.crs))

@@ -149,6 +149,14 @@ def _places(run: Run, inputs: Inputs, networks: Networks, mode: str) -> Places:
     )
     places = Places(run.snap(networks, mode, xy), xy, facility)
     lost = _lost(places, len(geometry))
+    shut = ~places.snapped.on_network & ~np.isin(places.facility, lost)
+    run.notes.add(
+        f"facilities.{mode}.entrances_off_network",
+        int(shut.sum()),
+        f"{mode}: {int(shut.sum())} entrances lie more than {limit_m:g} m from the network; "
+        "their facilities are reached by the others only",
+        table["facility_id"].to_numpy()[places.facility[shut]],
+    )
     run.notes.add(
         f"facilities.{mode}.off_network",
         len(lost),

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import geopandas as gpd
 import numpy as np
@@ -34,6 +35,15 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class _CellAccess:
+    """What the network says about the population cells; arrays of shape (cells,)."""
+
+    time_s: FloatArray
+    on_network: BoolArray
+    lost_nearby: BoolArray
+
+
 def judge_all(run: Run, inputs: Inputs, surveys: dict[str, ModeSurvey], book: RuleBook) -> tables.Results:
     """Judge every requirement for every committee and its people; the service circles are still to be drawn."""
     facilities, n = inputs.facilities, len(inputs.committees)
@@ -42,14 +52,18 @@ def judge_all(run: Run, inputs: Inputs, surveys: dict[str, ModeSurvey], book: Ru
     known_area = _areas(facilities)
     for requirement, rules in book:
         serving = serving_types(run.standard, requirement.type)
-        access, cell_time_s, cell_on = _access(inputs, surveys, rules, serving)
+        access, cells = _access(inputs, surveys, rules, serving)
         covered = requirement.type in facilities.covered
         exists = bool(facilities.table["type_id"].isin(serving).any())
         verdict, reason = judge(rules, access, covered, exists)
         edge = (verdict == "fail") & _edge_affected(inputs, surveys, rules, serving, known_area)
         people = None
         if inputs.cells is not None:
-            own = judge_cells(cell_time_s, cell_on, inputs.cell_committee, rules.threshold_s, covered)
+            # how many facilities a cell reaches is not surveyed: of several that are asked for, nothing can be said
+            sayable = covered and rules.min_count == 1
+            own = judge_cells(
+                cells.time_s, cells.on_network, inputs.cell_committee, rules.threshold_s, sayable, cells.lost_nearby
+            )
             people = sum_people(own, inputs.persons, inputs.cell_committee, n)
             if requirement.headline:
                 of_type[requirement.type] = both(of_type[requirement.type], own) if requirement.type in of_type else own
@@ -108,7 +122,7 @@ def _access(
     surveys: dict[str, ModeSurvey],
     rules: Rules,
     serving: tuple[str, ...],
-) -> tuple[Access, FloatArray, BoolArray]:
+) -> tuple[Access, _CellAccess]:
     """Join the modes: each committee and each cell has the answer of its own rule's mode."""
     n, cell_committee = len(inputs.committees), inputs.cell_committee
     access = Access(
@@ -120,7 +134,9 @@ def _access(
         any_path=np.zeros(n, dtype=bool),
         lost_nearby=np.zeros(n, dtype=bool),
     )
-    cell_time_s, cell_on = np.full(len(cell_committee), np.nan), np.zeros(len(cell_committee), dtype=bool)
+    size = len(cell_committee)
+    cells = _CellAccess(np.full(size, np.nan), np.zeros(size, dtype=bool), np.zeros(size, dtype=bool))
+    cell_limit_s = np.where(cell_committee >= 0, rules.threshold_s[cell_committee], np.nan)
     for mode, one in surveys.items():
         mine = rules.mode == mode
         if not mine.any():
@@ -130,14 +146,26 @@ def _access(
         access.on_network[mine] = one.router.origins.on_network[mine]
         for name in ("time_s", "distance_m", "facility", "count_within", "any_path"):
             getattr(access, name)[mine] = getattr(found, name)[mine]
-        access.lost_nearby[mine] = _lost_nearby(inputs, one, serving, limit_s)[mine]
+        committee_at = inputs.committees.geometry.to_numpy()
+        access.lost_nearby[mine] = _lost_nearby(inputs, one, serving, committee_at, limit_s)[mine]
         own = mine[cell_committee[one.cell_row]]
-        cell_time_s[one.cell_row[own]] = found.cell_time_s[own]
-        cell_on[one.cell_row[own]] = one.cells.on_network[own]
-    return access, cell_time_s, cell_on
+        rows = one.cell_row[own]
+        cells.time_s[rows] = found.cell_time_s[own]
+        cells.on_network[rows] = one.cells.on_network[own]
+        if inputs.cells is not None:
+            cell_at = inputs.cells.geometry.to_numpy()[rows]
+            cells.lost_nearby[rows] = _lost_nearby(inputs, one, serving, cell_at, cell_limit_s[rows])
+    return access, cells
 
 
-def _lost_nearby(inputs: Inputs, one: ModeSurvey, serving: tuple[str, ...], limit_s: FloatArray) -> BoolArray:
+def _lost_nearby(
+    inputs: Inputs,
+    one: ModeSurvey,
+    serving: tuple[str, ...],
+    points: npt.NDArray[np.object_],
+    limit_s: FloatArray,
+) -> BoolArray:
+    """Return which points have a facility that is off the network within their limit by straight line."""
     near = np.zeros(len(limit_s), dtype=bool)
     table = inputs.facilities.table
     lost = one.lost[table["type_id"].isin(serving).to_numpy()[one.lost]]
@@ -145,7 +173,7 @@ def _lost_nearby(inputs: Inputs, one: ModeSurvey, serving: tuple[str, ...], limi
     if len(lost) and len(asked):
         reach_m = limit_s[asked] * speed_m_per_s(one.router.network.max_kmh)
         tree = shapely.STRtree(table.geometry.to_numpy()[lost])
-        hit, _ = tree.query(inputs.committees.geometry.to_numpy()[asked], predicate="dwithin", distance=reach_m)
+        hit, _ = tree.query(points[asked], predicate="dwithin", distance=reach_m)
         near[asked[hit]] = True
     return near
 
