@@ -308,6 +308,11 @@ def test_fail_under_is_exact(config, pipeline, percent, code):
     assert cli.run(["compute", str(config), "-q", "--fail-under", percent]) == code
 
 
+def test_fail_under_needs_a_number(config, pipeline):
+    assert cli.run(["compute", str(config), "-q", "--fail-under", "nan"]) == 2
+    assert not pipeline.calls
+
+
 def test_fail_under_tells_why(config, pipeline, capsys):
     cli.run(["compute", str(config), "-q", "--fail-under", "95"])
     assert "item rate is 57.0 % (57 of 100), below 95 %" in capsys.readouterr().err

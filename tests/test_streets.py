@@ -633,6 +633,16 @@ def test_line_layer_columns_follow_osm_rules(tmp_path):
     assert codes(notes) == {"streets.no_highway": 1}
 
 
+def test_tags_in_capitals_count_and_unknown_classes_are_told(tmp_path):
+    lines = [[(500000 + i * 100, 0), (500100 + i * 100, 0)] for i in range(3)]
+    columns = {"HIGHWAY": ["residential", "高速公路", "motorway"], "OneWay": ["yes", None, None]}
+    notes = Notes()
+    streets = read(save_lines(tmp_path / "a.gpkg", lines, **columns), notes, **UTM)
+    assert streets.access["cycle"].tolist() == [F, X, 0]
+    assert streets.access["walk"].tolist() == [X, X, 0]
+    assert codes(notes)["streets.unknown_class"] == 1
+
+
 @pytest.mark.parametrize("values", [[1, 0, -1], [1.0, 0.0, -1.0], ["true", "no", "reverse"]])
 def test_oneway_alone_binds_wheels(tmp_path, values):
     streets = read(save_lines(tmp_path / "a.gpkg", TEE, oneway=values), **UTM)
