@@ -6,8 +6,9 @@ that a spreadsheet would take for a formula gets a leading ``'``; a plain number
 
 import csv
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import geopandas as gpd
 import numpy as np
@@ -91,11 +92,21 @@ def _cells(values: pd.Series, name: str, defused: list[str]) -> list[str]:
     if values.dtype == "boolean":
         return values.map({True: "true", False: "false"}).astype(object).fillna("").tolist()
     if values.dtype == "Int64":
-        return ["" if v is pd.NA else str(v) for v in values]
+        whole = values.astype(object).where(values.notna(), None).tolist()
+        return _each(whole, lambda v: "" if v is None else str(v))
     if values.dtype == np.float64:
         places = DEGREES_DECIMALS if name in {"lon", "lat"} else decimals_of(name)
-        return [_number(v, places) for v in values.tolist()]
-    return [_defuse(v, defused) for v in values.tolist()]
+        return _each(values.tolist(), lambda v: _number(v, places))
+    texts = values.tolist()
+    cells = _each(texts, _defuse)
+    defused += [text for text, cell in zip(texts, cells, strict=True) if text is not None and text != cell]
+    return cells
+
+
+def _each(values: list[Any], write: Callable[[Any], str]) -> list[str]:
+    """Write each different value once: most columns of the long tables hold few of them."""
+    written = {value: write(value) for value in set(values)}
+    return [written[value] for value in values]
 
 
 def _number(value: float, places: int | None) -> str:
@@ -106,13 +117,10 @@ def _number(value: float, places: int | None) -> str:
     return f"{value:.{places}f}"
 
 
-def _defuse(text: str | None, defused: list[str]) -> str:
+def _defuse(text: str | None) -> str:
     if text is None:
         return ""
-    if FORMULA.match(text) and not NUMBER.fullmatch(text):
-        defused.append(text)
-        return f"'{text}"
-    return text
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
 
 
 def _with_degrees(table: pd.DataFrame, committees: gpd.GeoDataFrame) -> pd.DataFrame:
