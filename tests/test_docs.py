@@ -217,6 +217,26 @@ def test_figures_of_the_sample_are_those_of_a_run(sample):
     )
 
 
+def test_the_tutorial_shows_the_lines_and_rows_that_a_run_gives(sample):
+    """It once showed a population rate of the code before."""
+    arguments = [str(ROOT / "configs" / "sample.toml"), "--out", str(sample), "--no-cache", "-q"]
+    printed = {line.rstrip() for line in CliRunner().invoke(cli.circle15, ["compute", *arguments]).stdout.splitlines()}
+    page = text(ROOT / "docs" / "tutorial.md")
+    block = re.search(r"(?s)```\n(domain .*?)```", page)[1]
+    shown = [line.split() for line in block.splitlines() if re.search(r"\d", line)]
+    assert len(shown) >= 3
+    assert all(line in [one.split() for one in printed] for line in shown)
+
+    table = pd.read_csv(sample / "csv" / "verdicts.csv", dtype=str).query("committee_id == '999002003'")
+    head = re.search(r"(?m)^\| (type_id .*) \|$", page)[1].split(" | ")
+    rows = re.findall(r"(?m)^\| ((?:bus_stop|kindergarten) .*) \|$", page)
+    assert len(rows) == 2
+    for row in rows:
+        cells = dict(zip(head, row.split(" | "), strict=True))
+        actual = table[table.requirement_id == f"{cells['type_id']}.reach"].iloc[0]
+        assert {name: actual[name] for name in head} == cells
+
+
 def test_the_readme_names_the_picture_and_pictures_are_small():
     assert "docs/img/sample.png" in text(ROOT / "README.md")
     pictures = sorted((ROOT / "docs" / "img").glob("*.png"))

@@ -35,10 +35,9 @@ class NetworkConfig(_Section):
     ferries: bool = False
 
 
-class SourceConfig(_Section):
+class _LayerConfig(_Section):
     """The keys that every vector or table input shares."""
 
-    source: str
     layer: str | None = None
     crs: str | None = None
     encoding: str | None = None
@@ -46,6 +45,12 @@ class SourceConfig(_Section):
     columns: dict[str, str] = {}
     set: dict[str, str | int | float] = {}
     where: str | None = None
+
+
+class SourceConfig(_LayerConfig):
+    """An input that is a file of its own."""
+
+    source: str
 
 
 class AreasConfig(SourceConfig):
@@ -62,17 +67,10 @@ class PopulationConfig(SourceConfig):
     """``[population]``: a raster of persons per pixel, or cells as points or polygons."""
 
 
-class FacilitiesConfig(_Section):
-    """One ``[[facilities]]`` source."""
+class FacilitiesConfig(_LayerConfig):
+    """One ``[[facilities]]`` source: a file, or the network's own."""
 
     source: str | None = None
-    layer: str | None = None
-    crs: str | None = None
-    encoding: str | None = None
-    datum: Literal["wgs84"] = "wgs84"
-    columns: dict[str, str] = {}
-    set: dict[str, str | int | float] = {}
-    where: str | None = None
     type: str | None = None
     type_column: str | None = None
     mapping: str | None = None

@@ -68,8 +68,6 @@ WAY_KEYS = (
     "access", "foot", "vehicle", "bicycle", "motor_vehicle", "motorcar", *CYCLEWAY_KEYS, *CYCLEWAY_ONEWAY_KEYS,
 )  # fmt: skip
 """Every tag of a way that decides its flags."""
-NODE_KEYS = ("barrier", "locked", "access", "foot", "vehicle", "bicycle", "motor_vehicle", "motorcar")
-"""Every tag of a node that decides who may pass it."""
 
 WALK_ONLY_BARRIERS = frozenset({"stile", "turnstile", "full-height_turnstile", "kissing_gate"})
 WALK_CYCLE_BARRIERS = frozenset(
