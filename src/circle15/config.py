@@ -9,6 +9,10 @@ from circle15.errors import ConfigError, Problem
 from circle15.toml import problems_of, read_toml
 
 
+Datum = Literal["wgs84", "gcj02", "bd09"]
+"""What longitudes and latitudes are measured against: WGS 84 (CGCS2000 is the same here), or a Chinese map's offset."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,10 +33,12 @@ class NetworkConfig(_Section):
     source: str
     layer: str | None = None
     crs: str | None = None
+    datum: Datum = "wgs84"
     engine: Literal["scipy", "pandana"] = "scipy"
     max_snap_m: float = Field(default=300.0, gt=0)
     min_component_nodes: int = Field(default=100, ge=1)
     ferries: bool = False
+    gated_compounds: bool = False
 
 
 class _LayerConfig(_Section):
@@ -41,7 +47,7 @@ class _LayerConfig(_Section):
     layer: str | None = None
     crs: str | None = None
     encoding: str | None = None
-    datum: Literal["wgs84"] = "wgs84"
+    datum: Datum = "wgs84"
     columns: dict[str, str] = {}
     set: dict[str, str | int | float] = {}
     where: str | None = None
@@ -57,14 +63,33 @@ class AreasConfig(SourceConfig):
     """``[committees.areas]``: the committees' polygons, when their centres come from another file."""
 
 
+class WaterConfig(SourceConfig):
+    """``[committees.water]``: polygons of water, which are no land when a density is counted."""
+
+
 class CommitteesConfig(SourceConfig):
     """``[committees]``: the units of detection."""
 
     areas: AreasConfig | None = None
+    water: WaterConfig | None = None
+
+
+class CensusConfig(SourceConfig):
+    """``[population.census]``: official totals by town or committee, to which the cells are scaled."""
+
+    by: Literal["town", "committee"]
 
 
 class PopulationConfig(SourceConfig):
     """``[population]``: a raster of persons per pixel, or cells as points or polygons."""
+
+    groups: dict[str, str] = {}
+    cell_size_m: float | None = Field(default=None, gt=0)
+    census: CensusConfig | None = None
+
+
+class EntrancesConfig(SourceConfig):
+    """``[facilities.entrances]``: the entrances of a source's facilities, one point a row."""
 
 
 class FacilitiesConfig(_LayerConfig):
@@ -76,6 +101,20 @@ class FacilitiesConfig(_LayerConfig):
     mapping: str | None = None
     from_osm: bool = False
     covers: list[str] | None = None
+    drop_duplicates: bool = False
+    entrances: EntrancesConfig | None = None
+
+
+class OverridesConfig(SourceConfig):
+    """``[overrides]``: verdicts that somebody checked in the field; they are applied last and marked."""
+
+
+class FetchConfig(_Section):
+    """``[fetch]``: what ``circle15 fetch`` gets from OpenStreetMap beside the network."""
+
+    facilities: str = "osm_facilities.gpkg"
+    mapping: str = "osm"
+    overpass_url: str | None = None
 
 
 class Config(_Section):
@@ -86,6 +125,8 @@ class Config(_Section):
     committees: CommitteesConfig
     population: PopulationConfig | None = None
     facilities: list[FacilitiesConfig] = Field(min_length=1)
+    overrides: OverridesConfig | None = None
+    fetch: FetchConfig | None = None
     _path: Path = PrivateAttr(default=Path("config.toml"))
 
     @property
