@@ -16,6 +16,7 @@ from typing import Any
 import click
 import pandas as pd
 
+import catchments
 import engines
 import peers as peer_scripts
 import variants
@@ -170,6 +171,15 @@ def speeds(network: NetworkName, scale: float, seed: int, data: Path, json_file:
     """Count the verdicts that turn at walking and cycling speeds 10 % lower and higher."""
     rows = variants.speeds(load_district(district(network, scale, data, seed)))
     tell("speeds", rows, json_file, network=network, scale=scale)
+
+
+@main.command()
+@options
+@scaled
+def catchment(network: NetworkName, scale: float, seed: int, data: Path, json_file: Path | None) -> None:
+    """Find every cell × facility pair within 15 minutes, and share supply out by the three catchment methods."""
+    pairs, methods = catchments.measure(load_district(district(network, scale, data, seed)), seed)
+    tell("catchment", pairs, json_file, network=network, scale=scale, methods=methods)
 
 
 # runs --------------------------------------------------------------------------------------------------------------

@@ -24,8 +24,9 @@ def rules(reason, threshold_s=900.0, min_count=1) -> Rules:
         mode=np.where(applies, "walk", "").astype(object),
         threshold_s=np.where(applies, threshold_s, NAN),
         reason=reason,
-        min_count=min_count,
+        min_count=np.full(len(reason), min_count),
         headline=True,
+        rule=applies.astype(np.int64),
     )
 
 

@@ -168,6 +168,7 @@ def test_json_is_one_document(config, pipeline, capsys):
         "unknown": 0,
         "exempt": 0,
         "edge_affected": 0,
+        "overridden": None,
         "item_rate": 0.57,
         "item_rate_without_edge": None,
         "committee_rate": None,
@@ -238,7 +239,7 @@ def test_unchanged_is_told(config, pipeline, capsys):
 # options -----------------------------------------------------------------------------------------------------------
 
 
-GIVEN = "--out elsewhere --as-of 2021 --standard s.toml --engine scipy --bom --fresh -q --cache"
+GIVEN = "--out elsewhere --as-of 2021 --standard s.toml --engine scipy --bom --fresh --sensitivity 10 -q --cache"
 
 
 def test_options_reach_the_pipeline(config, pipeline, tmp_path):
@@ -247,6 +248,7 @@ def test_options_reach_the_pipeline(config, pipeline, tmp_path):
     del options["progress"]
     assert loaded.run.name == "test"
     assert options == {
+        "sensitivity": 10.0,
         "out": Path("elsewhere"),
         "as_of": 2021,
         "standard": str(Path("s.toml").resolve()),  # a path begins where the command runs

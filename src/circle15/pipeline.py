@@ -17,12 +17,17 @@ from circle15.config import Config
 from circle15.errors import Circle15Error, Notes
 from circle15.outputs.manifest import Manifest, is_current
 from circle15.outputs.write import check_writable, read_rates, write_run
+from circle15.stages.overrides import override
 from circle15.stages.people import place_people
 from circle15.stages.read import build_networks, check_places, hash_inputs, read_inputs, resolve
 from circle15.stages.record import balance, counts, draw, engine_figures
+from circle15.stages.results import assemble
 from circle15.stages.run import Clock, Progress, Run
+from circle15.stages.scopes import judge_scopes
+from circle15.stages.sensitivity import factors, find_turning, scaled
+from circle15.stages.traits import place_facilities, traits_of
 from circle15.stages.travel import survey_modes
-from circle15.stages.verdicts import judge_all
+from circle15.stages.verdicts import judge_all, note_providers
 from circle15.standard.load import load_standard
 from circle15.tables import Results
 
@@ -70,6 +75,7 @@ def compute(
     cache: Path | None = None,
     bom: bool = False,
     fresh: bool = False,
+    sensitivity: float | None = None,
     progress: Progress,
 ) -> Outcome:
     """Detect: from the inputs of a configuration to verdicts, rates and files.
@@ -88,6 +94,8 @@ def compute(
         Whether CSV files begin with a byte order mark.
     fresh : bool
         Write anew even if the outputs of an earlier run are verified to be those that this run would give.
+    sensitivity : float or None
+        Percent by which speeds are lowered and raised to find the verdicts that turn; None leaves that out.
     progress : Progress
         Told of every stage.
 
@@ -102,14 +110,20 @@ def compute(
         catalogue = load_standard(config.run.standard, config.folder)
         hashes = hash_inputs(config)
         manifest = Manifest(
-            config=config, standard=catalogue, inputs=hashes, code=code_key(), versions=versions(), bom=bom
+            config=config,
+            standard=catalogue,
+            inputs=hashes,
+            code=code_key(),
+            versions=versions(),
+            bom=bom,
+            sensitivity=sensitivity,
         )
         current = not fresh and is_current(out, manifest.fingerprint)
     if current:
         return _earlier(out, clock)
     check_writable(out)  # before the work, not after it
 
-    run = Run(config, catalogue, hashes, open_cache(cache), notes, clock)
+    run = Run(config, catalogue, hashes, open_cache(cache), notes, clock, sensitivity)
     try:
         results, manifest = _detect(run, manifest)
         with clock.stage("write"):
@@ -127,15 +141,24 @@ def _detect(run: Run, manifest: Manifest) -> tuple[Results, Manifest]:
     clock = run.clock
     with clock.stage("inputs"):
         inputs = read_inputs(run)
-        book = resolve(run.standard, inputs.committees)
     with clock.stage("network"):
-        networks = build_networks(run, inputs.crs, book)
+        networks = build_networks(run, inputs.crs, inputs.committees)
         check_places(run, inputs, networks)
     with clock.stage("people"):
-        inputs = place_people(run, inputs, networks)
-    surveys = survey_modes(run, inputs, networks, book)
+        inputs = place_facilities(run, place_people(run, inputs, networks))
+        book = resolve(run.standard, traits_of(run, inputs))
+    every_speed = [book, *(scaled(book, f) for f in factors(run.sensitivity))] if run.sensitivity else [book]
+    surveys = survey_modes(run, inputs, networks, [pair for one in every_speed for pair in one])
     with clock.stage("verdicts"):
-        results = judge_all(run, inputs, surveys, book)
+        note_providers(run.standard, inputs.facilities, run.notes)
+        judged = judge_all(run, inputs, networks, surveys, book)
+        scopes, checks = judge_scopes(run, inputs, networks, surveys)
+        turning = None
+        if run.sensitivity:
+            turning = find_turning(run, inputs, networks, surveys, book, judged, run.sensitivity)
+        judged, overrides = override(run, inputs, judged)
+        results = assemble(run, inputs, judged, scopes, checks, surveys)
+        results = dataclasses.replace(results, overrides=overrides, sensitivity=turning)
     with clock.stage("circles"):
         results = dataclasses.replace(results, circles=draw(run, inputs, surveys))
     manifest = dataclasses.replace(

@@ -15,8 +15,13 @@ import shapely
 
 from circle15.errors import Problem
 
+TextArray = npt.NDArray[np.object_]
+
 KINDS = ("residents", "village")
 MODES = ("walk", "cycle", "drive")
+"""Ways to use a street; each has its own access flags."""
+TRAVEL_MODES = ("walk", "elderly_walk", "cycle", "drive")
+"""Ways to travel; the elderly walk on the streets of `walk`, at a speed of their own."""
 VERDICTS = ("pass", "fail", "unknown", "exempt")
 
 WITHIN = "within"
@@ -29,6 +34,17 @@ FACILITY_OFF_NETWORK = "facility_off_network"
 NO_FACILITY_DATA = "no_facility_data"
 NOT_REQUIRED = "not_required"
 NO_ZONE = "no_zone"
+CONDITION_UNKNOWN = "condition_unknown"
+ATTRIBUTE_UNKNOWN = "attribute_unknown"
+WITHOUT_ATTRIBUTE = "without_attribute"
+ENOUGH = "enough"
+TOO_LITTLE = "too_little"
+AMOUNT_UNKNOWN = "amount_unknown"
+NO_PEOPLE = "no_people"
+NO_GROUP_DATA = "no_group_data"
+OVERRIDDEN = "overridden"
+WITH_ATTRIBUTE = "with_attribute"
+LACKS_ATTRIBUTE = "lacks_attribute"
 
 REASONS = {
     WITHIN: "enough facilities of the type lie within the threshold (inclusive)",
@@ -41,8 +57,41 @@ REASONS = {
     NO_FACILITY_DATA: "no source covers the type",
     NOT_REQUIRED: "the requirement does not apply to this committee",
     NO_ZONE: "the committee has no zone, so no mode of travel",
+    CONDITION_UNKNOWN: "which rule holds depends on a density or an age group that is not known here",
+    ATTRIBUTE_UNKNOWN: "facilities are within the threshold, and of none that has the attribute it is known",
+    WITHOUT_ATTRIBUTE: "facilities are within the threshold, and none of them has the attribute",
+    ENOUGH: "what is offered for each person reaches the figure (inclusive)",
+    TOO_LITTLE: "what is offered for each person is below the figure",
+    AMOUNT_UNKNOWN: "capacities or floor areas are missing, and with them it may be enough or not",
+    NO_PEOPLE: "nobody lives here as far as the population says, so nothing can be shared among them",
+    NO_GROUP_DATA: "the population has no figures for the group that is asked about",
+    OVERRIDDEN: "somebody checked it in the field; the verdict is theirs",
 }
 """Reason code of a verdict → what it means."""
+
+TARGET_MET = "target_met"
+BELOW_TARGET = "below_target"
+NO_TARGET = "no_target"
+NOTHING_JUDGED = "nothing_judged"
+NOT_DUE = "not_due"
+NO_FACILITY = "no_facility"
+NEEDS_LEDGER = "needs_ledger"
+
+SCOPE_REASONS = {
+    TARGET_MET: "the figure is reached (inclusive)",
+    BELOW_TARGET: "the figure is not reached",
+    NO_TARGET: "the requirement has no target for a share of committees; its value is reported",
+    NOTHING_JUDGED: "no committee could be judged",
+    NOT_DUE: "the figure is not reached, and its year has not come",
+    NO_FACILITY: "there is no facility whose share could be taken",
+    NO_FACILITY_DATA: REASONS[NO_FACILITY_DATA],
+    AMOUNT_UNKNOWN: "figures are missing, and with them it may be reached or not",
+    ATTRIBUTE_UNKNOWN: "the attribute is missing for so many facilities that it may be reached or not",
+    NO_PEOPLE: REASONS[NO_PEOPLE],
+    NO_GROUP_DATA: REASONS[NO_GROUP_DATA],
+    NEEDS_LEDGER: "it counts projects, which a detection does not know",
+}
+"""Reason code of a requirement of a town or the district, or of a target → what it means."""
 
 FORWARD, BACKWARD, BOTH = 1, 2, 3
 """Bits of the direction flags of a street: with its geometry, against it, both. 0 is closed."""
@@ -103,6 +152,10 @@ EXACT_FLOATS = 2.0**53
 """Below this every whole number has a float of its own."""
 
 
+VALUES_SHOWN = 3
+NUMBER_REMEDY = "Write plain digits (1234.5: no separators of thousands, no units), or leave the rows out with where."
+
+
 def clean_text(values: pd.Series) -> pd.Series:
     """Return `values` as stripped text; whole floats lose their ``.0``, missing and blank become ``""``."""
     if pd.api.types.is_float_dtype(values):
@@ -157,6 +210,13 @@ def check_columns(
     return problems
 
 
+def some_of(values: pd.Series) -> str:
+    """Return the first few distinct values, quoted, as a message shows them."""
+    distinct = list(dict.fromkeys(values.astype(str)))
+    more = f" and {len(distinct) - VALUES_SHOWN} more" if len(distinct) > VALUES_SHOWN else ""
+    return ", ".join(f'"{value}"' for value in distinct[:VALUES_SHOWN]) + more
+
+
 def _check_text(
     table: pd.DataFrame, column: Column, where: str, label: Callable[[npt.NDArray[np.bool_]], tuple[str, ...]]
 ) -> list[Problem]:
@@ -191,7 +251,8 @@ def _check_number(
     table[column.name] = values
     text = np.isnan(values) & ~missing
     if text.any():
-        problems.append(Problem(f'"{column.name}" is not a number', where, label(text), "Correct these values."))
+        what = f'"{column.name}" is not a number: {some_of(raw[text])}'
+        problems.append(Problem(what, where, label(text), NUMBER_REMEDY))
     if np.isinf(values).any():
         problems.append(
             Problem(f'"{column.name}" is infinite', where, label(np.isinf(values)), "Correct these values.")
@@ -247,6 +308,11 @@ class Streets:
         A speed that overrides the mode's (a ferry's), else NaN.
     source : str
         The file, for messages.
+    private : dict of str to uint8 array of shape (edges,)
+        For each of `MODES`, the direction flags for those who live there, where the street is closed to everybody else;
+        0 elsewhere. Empty unless such streets were asked for.
+    line : int64 array of shape (edges,)
+        Which line of the input each edge was cut from. Empty likewise.
     """
 
     node_xy: npt.NDArray[np.float64]
@@ -259,6 +325,8 @@ class Streets:
     road_classes: tuple[str, ...]
     speed_kmh: npt.NDArray[np.float64]
     source: str
+    private: dict[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
+    line: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -308,6 +376,18 @@ class Results:
         ``committee_id, mode, threshold_s, area_m2``; geometry is the service circle.
     rates : dict of str to DataFrame
         ``types``, ``domains``, ``towns``, ``zones``, ``district``.
+    targets : DataFrame
+        One row a dated target of the standard (`circle15.assess.targets`).
+    facility_checks : DataFrame
+        One row a requirement of quality or adjacency and facility (`circle15.assess.scopes`).
+    groups : DataFrame
+        Population rates of the groups that types are for (`circle15.assess.groups`).
+    equity, lorenz : DataFrame
+        How evenly people are served, by type (`circle15.assess.equity`).
+    overrides : DataFrame or None
+        Verdicts that somebody checked in the field; None where the configuration names none.
+    sensitivity : DataFrame or None
+        Verdicts that turn at other speeds; None where it wasn't asked.
     """
 
     committees: gpd.GeoDataFrame
@@ -319,3 +399,10 @@ class Results:
     towns: gpd.GeoDataFrame
     circles: gpd.GeoDataFrame
     rates: dict[str, pd.DataFrame]
+    targets: pd.DataFrame = field(default_factory=pd.DataFrame)
+    facility_checks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    groups: pd.DataFrame = field(default_factory=pd.DataFrame)
+    equity: pd.DataFrame = field(default_factory=pd.DataFrame)
+    lorenz: pd.DataFrame = field(default_factory=pd.DataFrame)
+    overrides: pd.DataFrame | None = None
+    sensitivity: pd.DataFrame | None = None

@@ -75,11 +75,13 @@ def problems_of(
     problems = []
     found = error.errors()
     for item in found:
+        model_at = _known_keys(model, item["loc"][:-1])
+        item["loc"] = _without_tags(item["loc"], raw)
         if item["type"] == "too_short" and any(_lies_in(other["loc"], item["loc"]) for other in found):
             continue  # pydantic counts only the entries that are right, and the others are told of anyway
         key, rows = _dotted(item["loc"]), _id_at(raw, item["loc"])
         if item["type"] == "extra_forbidden":
-            remedy = did_you_mean(str(item["loc"][-1]), _known_keys(model, item["loc"][:-1]))
+            remedy = did_you_mean(str(item["loc"][-1]), model_at)
             problems.append(Problem(f'unknown key "{key}"', where, rows, remedy))
         elif item["type"] == "missing":
             problems.append(Problem(f'the key "{key}" is missing', where, rows, "Add it."))
@@ -113,23 +115,41 @@ def _id_at(raw: Any, loc: tuple[int | str, ...]) -> tuple[str, ...]:
     return found
 
 
+def _without_tags(loc: tuple[int | str, ...], raw: Any) -> tuple[int | str, ...]:
+    """Return a place without the parts that only say which of several models pydantic took: no file has them."""
+    kept: list[int | str] = []
+    for part in loc:
+        if isinstance(raw, Mapping) and part not in raw and part in (raw.get(key) for key in ("kind",)):
+            continue
+        kept.append(part)
+        try:
+            raw = raw[part]
+        except (KeyError, IndexError, TypeError):
+            raw = None
+    return tuple(kept)
+
+
 def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that the table at `loc` may have; where it is one of several kinds, `loc` says which."""
+    models = [model]
     for part in loc:
         if isinstance(part, int):
             continue
-        field = model.model_fields.get(part)
-        inner = _model_in(field.annotation) if field else None
-        if inner is None:
+        field = models[0].model_fields.get(part) if len(models) == 1 else None
+        of_kind = [one for one in models if _kind_of(one) == part]
+        models = of_kind or (_models_in(field.annotation) if field else [])
+        if not models:
             return []
-        model = inner
-    return list(model.model_fields)
+    return list(models[0].model_fields)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _kind_of(model: type[BaseModel]) -> str | None:
+    field = model.model_fields.get("kind")
+    values = getattr(field.annotation, "__args__", ()) if field else ()
+    return values[0] if values else None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for part in getattr(annotation, "__args__", ()):
-        found = _model_in(part)
-        if found:
-            return found
-    return None
+        return [annotation]
+    return [one for part in getattr(annotation, "__args__", ()) for one in _models_in(part)]

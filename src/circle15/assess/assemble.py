@@ -1,7 +1,7 @@
 """Verdicts as tables: one row a committee and requirement, and what follows from them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import geopandas as gpd
 import numpy as np
@@ -9,11 +9,12 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from circle15.assess.coverage import People
+from circle15 import tables
+from circle15.assess.coverage import CellVerdicts, People, sum_people
 from circle15.assess.rates import COUNTS, combine, judge_committees, rate
 from circle15.assess.reach import Access
-from circle15.standard.model import Domain, FacilityType, Requirement, Standard, Zone
-from circle15.standard.resolve import Rules
+from circle15.standard.model import Domain, FacilityType, Standard, Zone
+from circle15.standard.resolve import CommitteeRequirement, Rules
 from circle15.units import FloatArray
 
 TextArray = npt.NDArray[np.object_]
@@ -36,20 +37,67 @@ VERDICT_COLUMNS = (
     "population",
     "population_covered",
     "population_unknown",
+    "value",
+    "target",
+    "unit",
+    "shortfall",
+    "computed_verdict",
 )
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One requirement, judged for every committee; arrays of shape (committees,)."""
+    """One requirement, judged for every committee; arrays of shape (committees,).
 
-    requirement: Requirement
+    Attributes
+    ----------
+    requirement, rules
+        What is asked, and of whom.
+    access : Access
+        What the network says.
+    verdict, reason : object arrays of str
+        Values of `tables.VERDICTS` and keys of `tables.REASONS`.
+    edge_affected : bool array
+        Fails whose disc leaves what is known.
+    cells : CellVerdicts or None
+        Which cells meet the requirement; None where there is no population, or it can't be said of cells.
+    people : People or None
+        The cells' people by committee; see `with_people`.
+    value : float64 array or None
+        What a provision requirement measured, NaN where it has no meaning; None for other kinds.
+    target, unit
+        What `value` is held against.
+    computed : object array of str or None
+        The verdict before somebody's check in the field was put over it; ``""`` where nobody's was.
+    """
+
+    requirement: CommitteeRequirement
     rules: Rules
     access: Access
     verdict: TextArray
     reason: TextArray
     edge_affected: npt.NDArray[np.bool_]
-    people: People | None
+    cells: CellVerdicts | None = None
+    people: People | None = None
+    value: FloatArray | None = None
+    target: float = float("nan")
+    unit: str = ""
+    computed: TextArray | None = None
+
+
+def with_people(one: Judged, persons: FloatArray, committee: npt.NDArray[np.int64], committees: int) -> Judged:
+    """Return a judged requirement with the people of its cells added up by committee.
+
+    Parameters
+    ----------
+    persons, committee : arrays of shape (cells,)
+        People in each cell, and the row of its committee, -1 for none.
+    committees : int
+        Number of committees.
+    """
+    if one.cells is None:
+        return one
+    return replace(one, people=sum_people(one.cells, persons, committee, committees))
 
 
 def verdict_table(committee_id: TextArray, facility_id: TextArray, judged: Sequence[Judged]) -> pd.DataFrame:
@@ -77,7 +125,7 @@ def _verdict_rows(committee_id: TextArray, facility_id: TextArray, one: Judged) 
     return pd.DataFrame(
         {
             "committee_id": committee_id,
-            "type_id": one.requirement.type,
+            "type_id": one.rules.type_id,
             "requirement_id": one.requirement.id,
             "requirement_kind": one.requirement.kind,
             "headline": one.requirement.headline,
@@ -89,13 +137,30 @@ def _verdict_rows(committee_id: TextArray, facility_id: TextArray, one: Judged) 
             "time_s": np.where(found, one.access.time_s, np.nan),
             "distance_m": np.where(found, one.access.distance_m, np.nan),
             "facility_id": np.where(found, _pick(facility_id, one.access.facility), ""),
-            "count_within": np.where(asked, one.access.count_within, np.nan),
+            "count_within": np.where(asked, one.access.count_within, np.nan) if one.value is None else nothing,
             "population": nothing if people is None else np.where(applies, people.population, np.nan),
             "population_covered": nothing if people is None else np.where(applies, people.covered, np.nan),
             "population_unknown": nothing if people is None else np.where(applies, people.unknown, np.nan),
+            **_amounts(one, asked),
+            "computed_verdict": "" if one.computed is None else one.computed,
         },
         columns=list(VERDICT_COLUMNS),
     )
+
+
+def _amounts(one: Judged, asked: npt.NDArray[np.bool_]) -> dict[str, object]:
+    """Return the columns of a figure that is to reach a target: a provision's, or the number that reach asks for."""
+    if one.value is not None:
+        value = np.where(asked, one.value, np.nan)
+        target = np.where(asked, one.target, np.nan)
+        unit = np.where(asked, one.unit, "")
+    else:
+        several = asked & (one.verdict != "unknown") & (one.rules.min_count > 1)
+        value = np.where(several, one.access.count_within, np.nan)
+        target = np.where(several, one.rules.min_count, np.nan)
+        unit = np.where(several, "facilities", "")
+    short = np.where(one.verdict == "fail", target - value, np.nan)
+    return {"value": value, "target": target, "unit": unit, "shortfall": short}
 
 
 def _pick(ids: TextArray, row: npt.NDArray[np.int64]) -> TextArray:
@@ -121,13 +186,13 @@ def item_table(
     Returns
     -------
     DataFrame
-        ``committee_id, town_id, zone, type_id, domain, verdict, edge_affected, population, population_covered,
-        population_unknown, headline``. A type without headline requirement has rows too, from its first requirement,
-        marked ``headline = False``: they are reported, but in no other rate.
+        ``committee_id, town_id, zone, type_id, domain, verdict, edge_affected, overridden, population,
+        population_covered, population_unknown, headline``. A type without headline requirement has rows too, from its
+        first requirement, marked ``headline = False``: they are reported, but in no other rate.
     """
     frames = []
     for type_id, domain in ((t.id, t.domain) for t in standard.types):
-        own = [one for one in judged if one.requirement.type == type_id]
+        own = [one for one in judged if one.rules.type_id == type_id]
         heads = [one for one in own if one.requirement.headline]
         chosen = heads or own[:1]
         if not chosen:
@@ -146,6 +211,7 @@ def item_table(
                     "domain": domain,
                     "verdict": verdict,
                     "edge_affected": (verdict == "fail") & _edge_decides(chosen),
+                    "overridden": np.any([one.reason == tables.OVERRIDDEN for one in chosen], axis=0),
                     "population": nothing if people is None else np.where(applies, people.population, np.nan),
                     "population_covered": nothing if people is None else np.where(applies, people.covered, np.nan),
                     "population_unknown": nothing if people is None else np.where(applies, people.unknown, np.nan),
@@ -199,17 +265,25 @@ def gap_table(verdicts: pd.DataFrame, committees: pd.DataFrame) -> pd.DataFrame:
     gaps = verdicts[(verdicts.verdict == "fail") & verdicts.headline].copy()
     # where too few are near (too_few), the nearest is in time: what is missing is no time
     gaps["shortfall_s"] = (gaps.time_s - gaps.threshold_s).where(gaps.time_s > gaps.threshold_s)
+    gaps["shortfall_count"] = gaps.shortfall.where((gaps.reason == "too_few") & (gaps.unit == "facilities"))
     gaps["population_affected"] = gaps.population - gaps.population_covered - gaps.population_unknown
     towns = committees.set_index("committee_id").town_id
     gaps["town_id"] = gaps.committee_id.map(towns)
     columns = "committee_id town_id type_id requirement_id reason edge_affected mode threshold_s time_s shortfall_s"
-    return gaps[[*columns.split(), "facility_id", "population", "population_affected"]].reset_index(drop=True)
+    return gaps[[*columns.split(), "shortfall_count", "facility_id", "population", "population_affected"]].reset_index(
+        drop=True
+    )
 
 
-def requirement_table(verdicts: pd.DataFrame, committees: pd.DataFrame, standard: Standard) -> pd.DataFrame:
-    """Return the share of committees that meet each reach requirement, for the district and each town.
+def reach_shares(verdicts: pd.DataFrame, committees: pd.DataFrame, standard: Standard) -> pd.DataFrame:
+    """Return the percent of committees that meet each requirement of committees, for the district and each town.
 
     Headline requirements are held against the standard's target; the others have none and no verdict.
+
+    Returns
+    -------
+    DataFrame
+        ``requirement_id, requirement_kind, scope, scope_id, subject, value, target, unit, verdict, reason, due``.
     """
     towns = committees.set_index("committee_id").town_id
     marks = pd.DataFrame(
@@ -231,14 +305,19 @@ def requirement_table(verdicts: pd.DataFrame, committees: pd.DataFrame, standard
     return pd.DataFrame(
         {
             "requirement_id": counts.requirement_id,
+            "requirement_kind": [requirement[name].kind for name in counts.requirement_id],
             "scope": counts["scope"],
             "scope_id": counts.scope_id,
-            "subject": [requirement[name].type for name in counts.requirement_id],
+            "subject": ["|".join(requirement[name].types) for name in counts.requirement_id],
             "value": value,
             "target": np.where(headline, standard.target.percent, np.nan),
             "unit": "% of committees",
             "verdict": np.select(conditions, ["exempt", "unknown", "pass"], default="fail"),
-            "reason": np.select(conditions, ["no_target", "nothing_judged", "target_met"], default="below_target"),
+            "reason": np.select(
+                conditions,
+                [tables.NO_TARGET, tables.NOTHING_JUDGED, tables.TARGET_MET],
+                default=tables.BELOW_TARGET,
+            ),
             "due": pd.array([standard.target.due if one else None for one in headline], dtype="Int64"),
         }
     )

@@ -58,7 +58,7 @@ def judge_cells(
     on_network: BoolArray,
     committee: IntArray,
     threshold_s: FloatArray,
-    covered_type: bool,
+    covered_type: bool | BoolArray,
     lost_nearby: BoolArray,
 ) -> CellVerdicts:
     """Judge each cell by its committee's threshold.
@@ -73,7 +73,7 @@ def judge_cells(
         Row of the committee, -1 for none.
     threshold_s : float64 array of shape (committees,)
         Inclusive; NaN where the requirement does not apply.
-    covered_type : bool
+    covered_type : bool, or bool array of shape (cells,)
         Whether it can be said of the type at all: a source claims to know every facility of it.
     lost_nearby : bool array of shape (cells,)
         Whether a facility that is off the network lies within the threshold by straight line; such a cell is covered

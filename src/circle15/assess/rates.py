@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-COUNTS = ("passed", "failed", "unknown", "exempt", "edge_affected")
+COUNTS = ("passed", "failed", "unknown", "exempt", "edge_affected", "overridden")
 RATE_COLUMNS = (
     *COUNTS,
     "item_rate",
@@ -100,7 +100,8 @@ def _count(items: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     marks = items[keys].copy()
     for name, verdict in (("passed", "pass"), ("failed", "fail"), ("unknown", "unknown"), ("exempt", "exempt")):
         marks[name] = (items.verdict == verdict).to_numpy()
-    marks["edge_affected"] = items.edge_affected.to_numpy(dtype=bool)
+    for name in ("edge_affected", "overridden"):
+        marks[name] = items[name].to_numpy(dtype=bool) if name in items else False
     return marks.groupby(keys, sort=True).sum()
 
 

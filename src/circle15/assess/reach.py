@@ -74,6 +74,7 @@ def judge(rules: Rules, access: Access, covered: bool, exists: bool) -> tuple[Te
     some = within(access.time_s, np.where(applies, rules.threshold_s, -1.0))
     conditions: list[tuple[BoolArray, str, str]] = [
         (rules.reason == tables.NO_ZONE, "exempt", tables.NO_ZONE),
+        (rules.reason == tables.CONDITION_UNKNOWN, "unknown", tables.CONDITION_UNKNOWN),
         (~applies, "exempt", tables.NOT_REQUIRED),
         (~access.on_network, "unknown", tables.OFF_NETWORK),
         (np.full(len(applies), not covered), "unknown", tables.NO_FACILITY_DATA),

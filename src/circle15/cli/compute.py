@@ -49,6 +49,12 @@ Examples:
 @click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, which some spreadsheets need.")
 @click.option("--fresh", is_flag=True, help="Write anew even if the outputs are those that this run would give.")
 @click.option(
+    "--sensitivity",
+    type=click.FloatRange(0, 100, min_open=True, max_open=True),
+    metavar="PERCENT",
+    help="List the verdicts that turn at speeds so much lower or higher, e.g. 10.",
+)
+@click.option(
     "--fail-under",
     type=click.FloatRange(0, 100),
     metavar="PERCENT",
@@ -70,6 +76,7 @@ def compute(
     no_cache: bool,
     bom: bool,
     fresh: bool,
+    sensitivity: float | None,
     fail_under: float | None,
     json_wanted: bool,
     quiet: bool,
@@ -79,8 +86,9 @@ def compute(
 
     stdout takes the rates by domain with the worst towns and types, stderr the stages and notes.
     """
-    if fail_under is not None and math.isnan(fail_under):
-        raise click.UsageError("--fail-under needs a number of percent", context)
+    for option, percent in (("--fail-under", fail_under), ("--sensitivity", sensitivity)):
+        if percent is not None and math.isnan(percent):
+            raise click.UsageError(f"{option} needs a number of percent", context)
     if quiet and verbose:
         raise click.UsageError("-q and -v exclude each other", context)
     terminal: Terminal = context.ensure_object(Terminal)
@@ -105,6 +113,7 @@ def compute(
             cache=store,
             bom=bom,
             fresh=fresh,
+            sensitivity=sensitivity,
             progress=stages,
         )
     terminal.written = True

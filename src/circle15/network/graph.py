@@ -15,6 +15,11 @@ from circle15.tables import BACKWARD, FORWARD, Streets
 from circle15.units import FloatArray, travel_time_s
 
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+
+PUBLIC, PRIVATE, LINK = 0, 1, 2
+"""Kinds of edges: open to everybody; inside a compound; and what no point may stand on: a gate, or the way around from
+one gate of a compound to another (`network.compounds`). Without the switch every edge is public."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class ModeSpeeds:
     Attributes
     ----------
     mode : str
-        ``walk``, ``cycle`` or ``drive``.
+        One of `tables.TRAVEL_MODES`.
     kmh : float
         Speed on every street; NaN where it follows from the road class.
     class_kmh : dict of str to float
@@ -40,6 +45,15 @@ class ModeSpeeds:
     access_kmh: float
     class_kmh: dict[str, float]
     default_kmh: float
+
+    @property
+    def streets(self) -> str:
+        """Whose access flags say which streets are open: the elderly walk where everybody walks."""
+        return "walk" if self.mode == "elderly_walk" else self.mode
+
+
+Segments = tuple[IntArray, IntArray, FloatArray, shapely.STRtree]
+"""Straight pieces of edges: first vertex, edge, metres before it on the edge, and their tree."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,8 @@ class Network:
         Length and the time that it takes; constant speed along an edge.
     xy, first : arrays
         Vertices of the edges, as in `tables.Streets`.
+    kind : uint8 array of shape (edges,)
+        `PUBLIC`, `PRIVATE` or `LINK`.
     """
 
     mode: str
@@ -81,6 +97,7 @@ class Network:
     time_s: FloatArray
     xy: FloatArray
     first: npt.NDArray[np.int64]
+    kind: npt.NDArray[np.uint8]
 
     @property
     def nodes(self) -> int:
@@ -88,11 +105,20 @@ class Network:
         return len(self.node_xy)
 
     @cached_property
-    def segments(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray, shapely.STRtree]:
-        """The straight pieces of all edges: first vertex, edge, metres before it on the edge, and their tree."""
+    def segments(self) -> Segments:
+        """The straight pieces of the public edges."""
+        return self._segments_of(PUBLIC)
+
+    @cached_property
+    def private_segments(self) -> Segments:
+        """The straight pieces of the private edges."""
+        return self._segments_of(PRIVATE)
+
+    def _segments_of(self, kind: int) -> Segments:
         size = np.diff(self.first)
         edge_of_vertex = np.repeat(np.arange(len(size)), size)
         vertex = np.flatnonzero(edge_of_vertex[1:] == edge_of_vertex[:-1])
+        vertex = vertex[self.kind[edge_of_vertex[vertex]] == kind]
         edge = edge_of_vertex[vertex]
         total = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(self.xy, axis=0).T))])
         pieces = np.stack([self.xy[vertex], self.xy[vertex + 1]], axis=1)
@@ -110,6 +136,11 @@ class Network:
         """Every edge as a shapely LineString."""
         return np.asarray(shapely.linestrings(self.xy, indices=np.repeat(np.arange(len(self.u)), np.diff(self.first))))
 
+    @property
+    def has_compounds(self) -> bool:
+        """Whether some edge is not open to everybody."""
+        return bool((self.kind != PUBLIC).any())
+
     @cached_property
     def arcs(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         """Directed arcs as (from, to, edge): of parallel ones the fastest (then lowest edge), no loops."""
@@ -124,6 +155,13 @@ class Network:
         new = np.ones(len(tail), dtype=bool)
         new[1:] = (tail[1:] != tail[:-1]) | (head[1:] != head[:-1])
         return tail[new], head[new], edge[new]
+
+    def darts_along(self, node: IntArray) -> IntArray:
+        """Return the darts (see `network.contract`) of the fastest arcs between consecutive nodes of a path."""
+        tail, head, edge = self.arcs
+        key = tail.astype(np.int64) * self.nodes + head
+        taken = edge[np.searchsorted(key, node[:-1] * self.nodes + node[1:])]
+        return np.asarray(2 * taken + (self.u[taken] != node[:-1]), dtype=np.int64)
 
     @cached_property
     def graph(self) -> sparse.csr_matrix:
@@ -144,13 +182,71 @@ def _csr(tail: npt.NDArray[np.int32], head: npt.NDArray[np.int32], weight: Float
     return sparse.csr_matrix((weight, head.astype(np.int32), indptr), shape=(nodes, nodes))
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """Streets of one mode before they are contracted; rows are edges as in `tables.Streets`.
+
+    Attributes
+    ----------
+    node_xy, u, v, xy, first
+        As in `tables.Streets`.
+    flags : uint8 array of shape (edges,)
+        Direction flags, not 0.
+    kmh : float64 array of shape (edges,)
+        Speed.
+    kind : uint8 array of shape (edges,)
+        `PUBLIC`, `PRIVATE` or `LINK`.
+    """
+
+    node_xy: FloatArray
+    u: IntArray
+    v: IntArray
+    flags: npt.NDArray[np.uint8]
+    kmh: FloatArray
+    kind: npt.NDArray[np.uint8]
+    xy: FloatArray
+    first: IntArray
+
+
+@dataclass(frozen=True)
+class Chained:
+    """The same after contraction; rows are chains.
+
+    Attributes
+    ----------
+    start, end : int64 arrays of shape (chains,)
+        Nodes, numbered as before.
+    along, against : bool arrays of shape (chains,)
+        Whether the chain may be used from start to end, and back.
+    length_m, kmh : float64 arrays of shape (chains,)
+        Length and speed.
+    kind : uint8 array of shape (chains,)
+        As its edges'.
+    xy, first : arrays
+        Vertices.
+    chain_of : int64 array of shape (edges,)
+        The chain that each edge has become a part of.
+    """
+
+    start: IntArray
+    end: IntArray
+    along: BoolArray
+    against: BoolArray
+    length_m: FloatArray
+    kmh: FloatArray
+    kind: npt.NDArray[np.uint8]
+    xy: FloatArray
+    first: IntArray
+    chain_of: IntArray
+
+
 def build_network(streets: Streets, speeds: ModeSpeeds, min_component_nodes: int, notes: Notes) -> Network:
     """Contract the streets that `speeds.mode` may use and drop components too small to matter.
 
     Parameters
     ----------
     streets : Streets
-        Every street of the input.
+        Every street of the input; what is private is left out.
     speeds : ModeSpeeds
         The mode and its speeds.
     min_component_nodes : int
@@ -163,49 +259,90 @@ def build_network(streets: Streets, speeds: ModeSpeeds, min_component_nodes: int
     InputError
         If no street is open to the mode.
     """
-    flags = streets.access[speeds.mode]
-    used = np.flatnonzero(flags > 0)
+    pieces = take_pieces(streets, open_edges(streets, speeds), speeds)
+    chained = contract(pieces)
+    components = find_components(chained, len(streets.node_xy), min_component_nodes)
+    note_components(components, chained, min_component_nodes, speeds.mode, notes)
+    return number_nodes(chained, np.flatnonzero(components.stays[components.label]), streets.node_xy, speeds)
+
+
+def open_edges(streets: Streets, speeds: ModeSpeeds) -> IntArray:
+    """Return the edges that are open to everybody by the mode, or raise an `InputError` if there is none."""
+    used = np.flatnonzero(streets.access[speeds.streets] > 0)
     if not len(used):
         raise InputError(
             Problem(f"no street is open to the mode {speeds.mode}", streets.source, remedy="Check the access tags.")
         )
-    kmh = _speed_of(streets, used, speeds)
-    chains = find_chains(streets.u[used], streets.v[used], flags[used], kmh, len(streets.node_xy))
+    return used
 
-    size = streets.first[used + 1] - streets.first[used]
+
+def take_pieces(streets: Streets, rows: IntArray, speeds: ModeSpeeds) -> Pieces:
+    """Return public edges of the streets as they are."""
+    xy, first = take_vertices(streets.xy, streets.first, rows)
+    return Pieces(
+        node_xy=streets.node_xy,
+        u=streets.u[rows].astype(np.int64),
+        v=streets.v[rows].astype(np.int64),
+        flags=streets.access[speeds.streets][rows],
+        kmh=speed_of(streets, rows, speeds),
+        kind=np.full(len(rows), PUBLIC, dtype=np.uint8),
+        xy=xy,
+        first=first,
+    )
+
+
+def take_vertices(xy: FloatArray, first: IntArray, rows: IntArray) -> tuple[FloatArray, IntArray]:
+    """Return the vertices of some rows of a ragged array, and where those of each begin."""
+    size = first[rows + 1] - first[rows]
     begin = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
-    vertex = np.arange(begin[-1]) - np.repeat(begin[:-1], size) + np.repeat(streets.first[used], size)
-    xy, first = chain_vertices(streets.xy[vertex], begin, chains)
+    vertex = np.arange(begin[-1]) - np.repeat(begin[:-1], size) + np.repeat(first[rows], size)
+    return xy[vertex], begin
 
+
+def contract(pieces: Pieces) -> Chained:
+    """Join chains of degree-2 nodes; a link is never part of one, so that a gate stays a node."""
+    apart = np.where(pieces.kind == LINK, np.nan, pieces.kmh)  # NaN equals no speed, not even itself
+    chains = find_chains(pieces.u, pieces.v, pieces.flags, apart, len(pieces.node_xy))
+    xy, first = chain_vertices(pieces.xy, pieces.first, chains)
     opening, closing = chains.dart[chains.first[:-1]], chains.dart[chains.first[1:] - 1]
-    u, v = streets.u[used], streets.v[used]
-    length = edge_lengths(xy, first)
-    start = np.where(opening & 1, v[opening >> 1], u[opening >> 1])
-    end = np.where(closing & 1, u[closing >> 1], v[closing >> 1])
-    along = np.where(opening & 1, flags[used][opening >> 1] & BACKWARD, flags[used][opening >> 1] & FORWARD) > 0
-    against = np.where(opening & 1, flags[used][opening >> 1] & FORWARD, flags[used][opening >> 1] & BACKWARD) > 0
-    kmh = kmh[opening >> 1]
+    flags = pieces.flags[opening >> 1]
+    turned = (opening & 1).astype(bool)
+    chain_of = np.empty(len(pieces.u), dtype=np.int64)
+    chain_of[chains.dart >> 1] = np.repeat(np.arange(len(opening)), np.diff(chains.first))
+    return Chained(
+        start=np.where(turned, pieces.v[opening >> 1], pieces.u[opening >> 1]),
+        end=np.where(closing & 1, pieces.u[closing >> 1], pieces.v[closing >> 1]),
+        along=np.where(turned, flags & BACKWARD, flags & FORWARD) > 0,
+        against=np.where(turned, flags & FORWARD, flags & BACKWARD) > 0,
+        length_m=edge_lengths(xy, first),
+        kmh=pieces.kmh[opening >> 1],
+        kind=pieces.kind[opening >> 1],
+        xy=xy,
+        first=first,
+        chain_of=chain_of,
+    )
 
-    keep = _large_components(start, end, len(streets.node_xy), min_component_nodes, length, speeds.mode, notes)
-    node, ends = np.unique(np.concatenate([start[keep], end[keep]]), return_inverse=True)
-    size = np.diff(first)[keep]
-    begin = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
-    vertex = np.arange(begin[-1]) - np.repeat(begin[:-1], size) + np.repeat(first[:-1][keep], size)
-    half = len(keep)
+
+def number_nodes(chained: Chained, keep: IntArray, node_xy: FloatArray, speeds: ModeSpeeds) -> Network:
+    """Make a network of the chains in `keep`, with only the nodes at which they end."""
+    node, ends = np.unique(np.concatenate([chained.start[keep], chained.end[keep]]), return_inverse=True)
+    xy, first = take_vertices(chained.xy, chained.first, keep)
+    kmh, half = chained.kmh[keep], len(keep)
     return Network(
         mode=speeds.mode,
         access_kmh=speeds.access_kmh,
-        max_kmh=float(max(kmh[keep].max(), speeds.access_kmh)),
-        kmh=float(kmh[keep][0]) if np.ptp(kmh[keep]) == 0 else float("nan"),
-        node_xy=streets.node_xy[node],
+        max_kmh=float(max(kmh.max(), speeds.access_kmh)),
+        kmh=float(kmh[0]) if np.ptp(kmh) == 0 else float("nan"),
+        node_xy=node_xy[node],
         u=ends[:half].astype(np.int32),
         v=ends[half:].astype(np.int32),
-        forward=along[keep],
-        backward=against[keep],
-        length_m=length[keep],
-        time_s=travel_time_s(length[keep], kmh[keep]),
-        xy=xy[vertex],
-        first=begin,
+        forward=chained.along[keep],
+        backward=chained.against[keep],
+        length_m=chained.length_m[keep],
+        time_s=travel_time_s(chained.length_m[keep], kmh),
+        xy=xy,
+        first=first,
+        kind=chained.kind[keep],
     )
 
 
@@ -217,26 +354,39 @@ def edge_lengths(xy: FloatArray, first: npt.NDArray[np.int64]) -> FloatArray:
     return np.asarray(total[first[1:]] - total[first[:-1] + 1])
 
 
-def _speed_of(streets: Streets, used: npt.NDArray[np.int64], speeds: ModeSpeeds) -> FloatArray:
+def speed_of(streets: Streets, rows: IntArray, speeds: ModeSpeeds) -> FloatArray:
+    """Return the speed in km/h on each edge of `rows`."""
     if np.isnan(speeds.kmh):
         by_class = np.array([speeds.class_kmh.get(name, speeds.default_kmh) for name in streets.road_classes])
-        kmh = by_class[streets.road_class[used]]
+        kmh = by_class[streets.road_class[rows]]
     else:
-        kmh = np.full(len(used), speeds.kmh)
-    given = streets.speed_kmh[used]
+        kmh = np.full(len(rows), speeds.kmh)
+    given = streets.speed_kmh[rows]
     return np.where(np.isnan(given), kmh, given)
 
 
-def _large_components(
-    start: npt.NDArray[np.int32],
-    end: npt.NDArray[np.int32],
-    nodes: int,
-    min_nodes: int,
-    length_m: FloatArray,
-    mode: str,
-    notes: Notes,
-) -> npt.NDArray[np.int64]:
-    """Return the edges of components that have at least `min_nodes` nodes, or are the largest one."""
+@dataclass(frozen=True)
+class Components:
+    """The separate pieces of a network.
+
+    Attributes
+    ----------
+    label : int64 array of shape (chains,)
+        The piece that each chain belongs to.
+    size : int64 array of shape (pieces,)
+        Number of its nodes; 0 for a label that is only a node on no chain.
+    stays : bool array of shape (pieces,)
+        Whether it has as many nodes as asked for, or the most of all.
+    """
+
+    label: IntArray
+    size: IntArray
+    stays: BoolArray
+
+
+def find_components(chained: Chained, nodes: int, min_nodes: int) -> Components:
+    """Find the pieces, and which of them have at least `min_nodes` nodes or are the largest one."""
+    start, end = chained.start, chained.end
     joined = sparse.coo_matrix((np.ones(len(start), np.int8), (start, end)), shape=(nodes, nodes))
     count, label = csgraph.connected_components(joined, directed=False)
     in_use = np.zeros(nodes, dtype=bool)
@@ -245,19 +395,34 @@ def _large_components(
     size = np.bincount(label[in_use], minlength=count)
     stays = size >= min_nodes
     stays[np.argmax(size)] = True
-    kept = stays[label[start]]
-    dropped = int(np.count_nonzero((size > 0) & ~stays))
+    return Components(label[start].astype(np.int64), size, stays)
+
+
+def note_components(
+    components: Components,
+    chained: Chained,
+    min_nodes: int,
+    mode: str,
+    notes: Notes,
+    taken: BoolArray | None = None,
+) -> None:
+    """Say which pieces were dropped; those in `taken` (by label) were not, for a compound has them."""
+    gone = (components.size > 0) & ~components.stays
+    if taken is not None:
+        gone &= ~taken
+    dropped = int(np.count_nonzero(gone))
+    length_m = chained.length_m
     notes.add(
         f"network.{mode}.small_components",
         dropped,
         f"{mode}: {dropped} separate pieces of the network with fewer than {min_nodes} nodes were dropped "
-        f"({int(size[~stays].sum())} nodes, {length_m[~kept].sum() / 1000:.1f} km of "
+        f"({int(components.size[gone].sum())} nodes, {length_m[gone[components.label]].sum() / 1000:.1f} km of "
         f"{length_m.sum() / 1000:.1f} km); what lies there snaps to the rest or counts as off the network",
     )
-    others = int(np.count_nonzero(stays)) - 1
+    others = int(np.count_nonzero(components.stays)) - 1
     notes.add(
         f"network.{mode}.pieces",
         others,
-        f"{mode}: the network is in {others + 1} pieces that no path joins; the largest has {size.max()} nodes",
+        f"{mode}: the network is in {others + 1} pieces that no path joins; the largest has "
+        f"{components.size.max()} nodes",
     )
-    return np.flatnonzero(kept)

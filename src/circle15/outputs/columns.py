@@ -25,7 +25,7 @@ PERSONS_DECIMALS = 3
 OTHER_DECIMALS = 6
 """Floats of other columns are rounded to this, and shown without trailing zeros."""
 
-WHOLE = ("opens", "closes", "count_within", "due")
+WHOLE = ("opens", "closes", "count_within", "due", "shortfall_count")
 """Columns that are whole numbers, though a table with gaps holds them as floats."""
 GEOMETRIES = ("geometry", "area")
 
@@ -52,7 +52,7 @@ class Layout:
     optional: tuple[str, ...] = ()
 
 
-COUNTS = ("passed", "failed", "unknown", "exempt", "edge_affected")
+COUNTS = ("passed", "failed", "unknown", "exempt", "edge_affected", "overridden")
 PEOPLE = ("population", "population_covered", "population_unknown")
 RATES = (*COUNTS, "item_rate", "item_rate_without_edge", "committee_rate", *PEOPLE, "population_rate")
 ITEM = ("committee_id", "type_id", "requirement_id")
@@ -60,29 +60,31 @@ VERDICTS = Layout(
     key=ITEM,
     columns=(
         *(*ITEM, "requirement_kind", "headline", "verdict", "reason", "edge_affected", "mode", "threshold_s"),
-        *("time_s", "distance_m", "facility_id", "count_within", *PEOPLE, OTHERS),
+        *("time_s", "distance_m", "facility_id", "count_within", *PEOPLE),
+        *("value", "target", "unit", "shortfall", "computed_verdict", OTHERS),
     ),
-    optional=("population_unknown",),
+    optional=("population_unknown", "value", "target", "unit", "shortfall", "computed_verdict"),
 )
 REQUIREMENTS = Layout(
     key=("requirement_id", "scope", "scope_id", "subject"),
     columns=(
-        *("requirement_id", "scope", "scope_id", "subject", "value", "target", "unit", "verdict", "reason", "due"),
-        OTHERS,
+        *("requirement_id", "requirement_kind", "scope", "scope_id", "subject", "value", "target", "unit"),
+        *("verdict", "reason", "due", "shortfall", "value_high", "value_straight", OTHERS),
     ),
+    optional=("requirement_kind", "shortfall", "value_high", "value_straight"),
 )
 GAPS = Layout(
     key=ITEM,
     columns=(
         *("committee_id", "town_id", "type_id", "requirement_id", "reason", "edge_affected", "mode", "threshold_s"),
-        *("time_s", "shortfall_s", "facility_id", "population", "population_affected", OTHERS),
+        *("time_s", "shortfall_s", "shortfall_count", "facility_id", "population", "population_affected", OTHERS),
     ),
-    optional=("town_id", "mode", "facility_id", "population"),
+    optional=("town_id", "mode", "facility_id", "population", "shortfall_count"),
 )
 COMMITTEES = Layout(
     ("committee_id",),
     ("committee_id", "name", "kind", "town_id", "zone", "population", OTHERS, "verdict", *COUNTS),
-    optional=("population",),
+    optional=("population", "overridden"),
 )
 FACILITIES = Layout(
     ("facility_id",),
@@ -90,7 +92,38 @@ FACILITIES = Layout(
 )
 CELLS = Layout(("cell_id",), ("cell_id", "total", OTHERS, "committee_id", "status"))
 CIRCLES = Layout(("committee_id", "mode", "threshold_s"), ("committee_id", "mode", "threshold_s", "area_m2", OTHERS))
-_NOT_ALWAYS = ("item_rate_without_edge", "population_unknown")
+TARGETS = Layout(
+    (),  # in the standard's order
+    (
+        *("target_id", "domain", "name_zh", "name_en", "operator", "value", "unit", "due", "measured"),
+        *("measured_unit", "verdict", "reason", "measured_by", "clause", OTHERS),
+    ),
+)
+FACILITY_CHECKS = Layout(
+    ("requirement_id", "facility_id"),
+    (
+        *("requirement_id", "facility_id", "type_id", "town_id", "verdict", "reason", "other_facility_id"),
+        *("distance_m", "straight_m", "threshold_m", OTHERS),
+    ),
+)
+GROUPS = Layout((), ("type_id", "group", "scope", "scope_id", *PEOPLE, "population_rate", OTHERS))
+EQUITY = Layout(
+    (),
+    (
+        *("type_id", "scope", "scope_id", "measure", "people", "people_unknown", "gini", "palma"),
+        *("without_access", "reason", OTHERS),
+    ),
+)
+LORENZ = Layout((), ("type_id", "share_of_people", "share_of_access", OTHERS))
+OVERRIDES = Layout(
+    ("committee_id", "type_id"),
+    ("committee_id", "type_id", "verdict", "computed_verdict", "author", "date", "reason", OTHERS),
+)
+SENSITIVITY = Layout(
+    ITEM,
+    (*ITEM, "headline", "verdict", "verdict_slower", "verdict_faster", "mode", "threshold_s", "time_s", OTHERS),
+)
+_NOT_ALWAYS = ("item_rate_without_edge", "population_unknown", "overridden")
 RATE_LAYOUTS = {
     # Types, domains and zones keep the order of the standard that they come in: it is how planners know them.
     "types": Layout((), ("type_id", OTHERS, *RATES), _NOT_ALWAYS),
@@ -108,7 +141,16 @@ def arranged_tables(results: Results) -> dict[str, pd.DataFrame]:
         "requirements": arrange(results.requirements, REQUIREMENTS),
         "gaps": arrange(results.gaps, GAPS),
         "committees": arrange(results.committees, COMMITTEES),
+        "targets": arrange(results.targets, TARGETS),
+        "facility_checks": arrange(results.facility_checks, FACILITY_CHECKS),
+        "groups": arrange(results.groups, GROUPS),
+        "equity": arrange(results.equity, EQUITY),
+        "lorenz": arrange(results.lorenz, LORENZ),
     }
+    if results.overrides is not None:
+        tables["overrides"] = arrange(results.overrides, OVERRIDES)
+    if results.sensitivity is not None:
+        tables["sensitivity"] = arrange(results.sensitivity, SENSITIVITY)
     return tables | {name: arrange(results.rates[name], layout) for name, layout in RATE_LAYOUTS.items()}
 
 
@@ -136,6 +178,8 @@ def arrange(table: pd.DataFrame, layout: Layout) -> pd.DataFrame:
         plain = plain.sort_values(list(layout.key), kind="stable")
     absent = pd.Series(None, index=plain.index, dtype=object)
     done = pd.DataFrame({c: _normal(plain.get(c, absent), c) for c in order}, index=plain.index)
+    if {"value", "target", "verdict"} <= set(plain.columns):
+        done["value"] = _honest_values(plain)
     if {"time_s", "threshold_s"} <= set(plain.columns):
         done["time_s"] = _honest_times(plain["time_s"], plain["threshold_s"])
     return done
@@ -221,6 +265,15 @@ def _honest_times(time_s: pd.Series, threshold_s: pd.Series) -> pd.Series:
     steps = 10**TIME_DECIMALS
     shown[hidden] = (np.floor((threshold[hidden] + TIME_TOLERANCE_S) * steps) + 1) / steps
     return pd.Series(shown + 0.0, index=time_s.index)
+
+
+def _honest_values(table: pd.DataFrame) -> pd.Series:
+    """Round values, but down where one that fails its target would read as reaching it."""
+    value, target = _figures(table["value"]), _figures(table["target"])
+    shown = np.round(value, OTHER_DECIMALS)
+    hidden = (table["verdict"] == "fail").to_numpy() & (shown >= target) & (value < target)
+    shown[hidden] -= 10.0**-OTHER_DECIMALS
+    return pd.Series(shown + 0.0, index=table.index)
 
 
 def _figures(values: pd.Series) -> FloatArray:

@@ -54,6 +54,8 @@ class Manifest:
         Libraries that results depend on; GDAL, GEOS and PROJ are added.
     bom : bool
         Whether the CSV files begin with a byte order mark.
+    sensitivity : float or None
+        Percent by which speeds were varied to find the verdicts that turn.
     notes : Notes
         What was dropped, assumed or left out.
     counts, people, engine : mapping
@@ -72,6 +74,7 @@ class Manifest:
     code: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     bom: bool = False
+    sensitivity: float | None = None
     notes: Notes = field(default_factory=Notes)
     counts: Mapping[str, Any] = field(default_factory=dict)
     people: Mapping[str, Any] = field(default_factory=dict)
@@ -128,6 +131,7 @@ class Manifest:
             "inputs": dict(self.inputs),
             "versions": {**self.versions, **native},
             "bom": self.bom,
+            "sensitivity": self.sensitivity,
         }
 
 

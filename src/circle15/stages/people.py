@@ -1,4 +1,8 @@
-"""Stage 2: every person gets a committee or is counted in a rest, and every committee a centre."""
+"""Stage 2: every person gets a committee or is counted in a rest, and every committee a centre.
+
+The order: cells get their committee, committees their centre, and then cells are scaled to the census. Scaling moves no
+centre, for all cells of a committee have the same factor.
+"""
 
 import dataclasses
 
@@ -8,11 +12,16 @@ import numpy.typing as npt
 import shapely
 
 from circle15.assess.coverage import ASSIGNED, OFF_NETWORK, OUTSIDE
+from circle15.inputs.census import read_census, scale_to_census
 from circle15.inputs.committees import cells_in_areas, choose_centres
+from circle15.inputs.land import land_km2, read_water
 from circle15.network.travel import Places, nearest
 from circle15.stages.run import Inputs, IntArray, Networks, Run, xy_of
 from circle15.standard.resolve import speed_kmh
-from circle15.units import minutes_to_s, speed_m_per_s
+from circle15.units import FloatArray, minutes_to_s, speed_m_per_s
+
+NOT_GROUPS = ("cell_id", "total", "geometry", "committee_id", "status")
+"""Columns of the cells that are no population groups."""
 
 
 def place_people(run: Run, inputs: Inputs, networks: Networks) -> Inputs:
@@ -30,15 +39,82 @@ def place_people(run: Run, inputs: Inputs, networks: Networks) -> Inputs:
         status = np.where(committee >= 0, ASSIGNED, OUTSIDE).astype(object)
     else:
         committee, status = _nearest_committee(run, committees, cells, networks)
+    inputs = dataclasses.replace(
+        inputs, cells=cells, committees=committees, cell_committee=committee, cell_status=status
+    )
+    inputs = _scale(run, inputs)
     for name, text in ((OUTSIDE, "outside every committee"), (OFF_NETWORK, "off the network, so in no committee")):
-        lost = status == name
+        lost = inputs.cell_status == name
         run.notes.add(
             f"population.{name}",
             int(lost.sum()),
             f"{inputs.persons[lost].sum():,.0f} of {inputs.persons.sum():,.0f} people ({int(lost.sum())} cells) live "
             f"{text}; they are counted, and in nobody's rate",
         )
-    return dataclasses.replace(inputs, committees=committees, cell_committee=committee, cell_status=status)
+    return inputs
+
+
+def _scale(run: Run, inputs: Inputs) -> Inputs:
+    """Scale the cells to the census, where there is one."""
+    cells = inputs.cells
+    census = None if cells is None else read_census(run.config, inputs.committees, groups_of(cells), run.notes)
+    if cells is None or census is None:
+        return inputs
+    scaled, committee = scale_to_census(cells, inputs.cell_committee, inputs.committees, census, run.notes)
+    status_of = dict(zip(cells["cell_id"], inputs.cell_status, strict=True))
+    status = np.array([status_of.get(name, ASSIGNED) for name in scaled["cell_id"]], dtype=object)
+    return dataclasses.replace(inputs, cells=scaled, cell_committee=committee, cell_status=status)
+
+
+def groups_of(cells: gpd.GeoDataFrame) -> list[str]:
+    """Return the names of the population groups among the columns of the cells."""
+    return [str(name) for name in cells.columns if name not in NOT_GROUPS]
+
+
+def densities(run: Run, inputs: Inputs) -> FloatArray:
+    """Return the people of each committee per km² of its land, once people are placed.
+
+    Returns
+    -------
+    float64 array of shape (committees,)
+        NaN without population, where the land is not known, and where there is none (noted).
+    """
+    nothing = np.full(len(inputs.committees), np.nan)
+    if inputs.cells is None:
+        return nothing
+    land = land_km2(inputs.committees, read_water(run.config, inputs.crs, run.notes))
+    none = land == 0
+    text = f"{none.sum()} committees have no land, so no density: their area is all water, or land_km2 is 0"
+    run.notes.add("committees.no_land", int(none.sum()), text, inputs.committees["committee_id"][none])
+    people = _by_committee(inputs, inputs.persons)
+    known = land > 0  # NaN isn't
+    nothing[known] = people[known] / land[known]
+    return nothing
+
+
+def group_shares(inputs: Inputs) -> dict[str, FloatArray]:
+    """Return each group's share of a committee's people, in percent, once people are placed.
+
+    Returns
+    -------
+    dict of str to float64 array of shape (committees,)
+        0 to 100 by group, as the rules of a standard ask for it; NaN where nobody lives. Empty without population.
+    """
+    if inputs.cells is None:
+        return {}
+    people = _by_committee(inputs, inputs.persons)
+    shares = {}
+    for group in groups_of(inputs.cells):
+        own = _by_committee(inputs, inputs.cells[group].to_numpy(dtype=np.float64))
+        shares[group] = np.full(len(people), np.nan)
+        shares[group][people > 0] = 100.0 * own[people > 0] / people[people > 0]
+    return shares
+
+
+def _by_committee(inputs: Inputs, persons: FloatArray) -> FloatArray:
+    inside = inputs.cell_committee >= 0
+    sums = np.bincount(inputs.cell_committee[inside], weights=persons[inside], minlength=len(inputs.committees))
+    return sums.astype(np.float64)
 
 
 def _nearest_committee(

@@ -18,11 +18,13 @@ from circle15.inputs.mapping import mapping_path
 from circle15.inputs.population import read_population
 from circle15.inputs.streets import read_streets
 from circle15.inputs.vector import check_overlap
+from circle15.network.compounds import build_gated_network
 from circle15.network.graph import ModeSpeeds, Network, build_network
 from circle15.stages.run import Inputs, Networks, RuleBook, Run
 from circle15.standard.model import Standard
-from circle15.standard.resolve import resolve_reach, speed_kmh
-from circle15.tables import MODES, FacilityTable
+from circle15.standard.requirements import Provision, Quality, Reach
+from circle15.standard.resolve import Traits, possible_modes, resolve_rules, speed_kmh
+from circle15.tables import TRAVEL_MODES, FacilityTable
 
 POINTS_ELSEWHERE = (".vrt", ".ovf")
 """Files that only name others, which GDAL then reads."""
@@ -33,9 +35,13 @@ def hash_inputs(config: Config) -> dict[str, str]:
     sources = [config.network.source, config.committees.source]
     if config.committees.areas:
         sources.append(config.committees.areas.source)
+    if config.committees.water:
+        sources.append(config.committees.water.source)
     if config.population:
-        sources.append(config.population.source)
+        sources += [config.population.source, *config.population.groups.values()]
+        sources += [config.population.census.source] if config.population.census else []
     sources += [item.source for item in config.facilities if item.source]
+    sources += [item.entrances.source for item in config.facilities if item.entrances]
     hashes = {}
     for item in config.facilities:
         if item.mapping or item.from_osm:
@@ -110,15 +116,19 @@ def check_places(run: Run, inputs: Inputs, networks: Networks) -> None:
     raise_if_any(problems)
 
 
-def resolve(standard: Standard, committees: gpd.GeoDataFrame) -> RuleBook:
-    """Return each requirement with the rule that holds for each committee."""
-    zone, kind = committees["zone"].to_numpy(), committees["kind"].to_numpy()
-    return [(one, resolve_reach(standard, one, zone, kind)) for one in standard.requirements]
+def resolve(standard: Standard, traits: Traits) -> RuleBook:
+    """Return each requirement that speaks of committees, with the rule that holds for each of them."""
+    return [
+        (one, resolve_rules(standard, one, traits))
+        for one in standard.requirements
+        if isinstance(one, Reach | Provision | Quality) and one.scope == "committee"
+    ]
 
 
-def build_networks(run: Run, crs: pyproj.CRS, book: RuleBook) -> Networks:
-    """Return a network for each mode that some rule uses; walking always, for it gives cells their committee."""
-    modes = [m for m in MODES if m == "walk" or any((rules.mode == m).any() for _, rules in book)]
+def build_networks(run: Run, crs: pyproj.CRS, committees: gpd.GeoDataFrame) -> Networks:
+    """Return a network for each mode that some rule may use; walking always, for it gives cells their committee."""
+    asked = possible_modes(run.standard, committees["zone"].to_numpy(), committees["kind"].to_numpy())
+    modes = [m for m in TRAVEL_MODES if m == "walk" or m in asked]
     speeds = {mode: mode_speeds(run.standard, mode) for mode in modes}
     settings = run.config.network
     key = (
@@ -137,8 +147,11 @@ def build_networks(run: Run, crs: pyproj.CRS, book: RuleBook) -> Networks:
             source_crs=settings.crs,
             ferries=settings.ferries,
             notes=notes,
+            gated=settings.gated_compounds,
+            datum=settings.datum,
         )
-        return {mode: build_network(streets, speeds[mode], settings.min_component_nodes, notes) for mode in modes}
+        make = build_gated_network if settings.gated_compounds else build_network
+        return {mode: make(streets, speeds[mode], settings.min_component_nodes, notes) for mode in modes}
 
     return Networks(run.kept(build, *key), hash_of(*key))
 

@@ -10,22 +10,23 @@ import geopandas as gpd
 import joblib
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyproj
 
 from circle15.cache import kept
 from circle15.config import Config
 from circle15.errors import Notes
 from circle15.network.graph import Network
-from circle15.network.snap import Snapped, snap
-from circle15.standard.model import Requirement, Standard
-from circle15.standard.resolve import Rules
+from circle15.network.snap import Snapped, snap, snap_residents
+from circle15.standard.model import Standard
+from circle15.standard.resolve import CommitteeRequirement, Rules
 from circle15.tables import FacilityTable
 from circle15.units import FloatArray
 
 IntArray = npt.NDArray[np.int64]
 
-RuleBook = list[tuple[Requirement, Rules]]
-"""Every requirement of the standard with the rule that holds for each committee."""
+RuleBook = list[tuple[CommitteeRequirement, Rules]]
+"""Every requirement that speaks of committees with the rule that holds for each of them."""
 
 
 class Progress(Protocol):
@@ -74,6 +75,8 @@ class Run:
         Grows while the run goes on.
     clock : Clock
         Times the stages.
+    sensitivity : float or None
+        Percent by which speeds are lowered and raised to find the verdicts that turn.
     """
 
     config: Config
@@ -82,6 +85,7 @@ class Run:
     store: joblib.Memory
     notes: Notes
     clock: Clock
+    sensitivity: float | None = None
 
     def kept(self, make: Callable[[Notes], Any], *key: Any) -> Any:
         """Return ``make(notes)`` or what it gave for the same `key` before; its notes are kept and told again."""
@@ -95,10 +99,20 @@ class Run:
         return value
 
     def snap(self, networks: "Networks", mode: str, xy: FloatArray) -> Snapped:
-        """Put points of shape (points, 2) on a mode's network."""
+        """Put points of shape (points, 2) on the streets that are open to everybody by a mode."""
         limit_m = self.config.network.max_snap_m
         found: Snapped = self.kept(
             lambda _: snap(networks.of[mode], xy, limit_m), "snap", networks.key, mode, xy, limit_m
+        )
+        return found
+
+    def snap_residents(self, networks: "Networks", mode: str, xy: FloatArray) -> Snapped:
+        """Put people on the streets that are open to them: those of the compound that they live in, too."""
+        network, limit_m = networks.of[mode], self.config.network.max_snap_m
+        if not network.has_compounds:
+            return self.snap(networks, mode, xy)
+        found: Snapped = self.kept(
+            lambda _: snap_residents(network, xy, limit_m), "snap residents", networks.key, mode, xy, limit_m
         )
         return found
 
@@ -129,6 +143,8 @@ class Inputs:
         Row of each cell's committee, -1 for none; empty until people are placed.
     cell_status : object array of str, shape (cells,)
         ``assigned``, ``outside`` or ``off_network``; empty until people are placed.
+    facility_town : object array of str, shape (facilities,)
+        Each facility's town, ``""`` for none; empty until people are placed.
     """
 
     crs: pyproj.CRS
@@ -137,11 +153,40 @@ class Inputs:
     facilities: FacilityTable
     cell_committee: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     cell_status: npt.NDArray[np.object_] = field(default_factory=lambda: np.empty(0, dtype=object))
+    facility_town: npt.NDArray[np.object_] = field(default_factory=lambda: np.empty(0, dtype=object))
 
     @property
     def persons(self) -> FloatArray:
         """People of each cell."""
         return np.empty(0) if self.cells is None else self.cells["total"].to_numpy(dtype=np.float64)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Population groups that the cells have, ``total`` first; empty without a population."""
+        if self.cells is None:
+            return ()
+        cells = self.cells
+        others = (c for c in cells.columns if c not in ("cell_id", "geometry", "total"))
+        return ("total", *(str(c) for c in others if pd.api.types.is_numeric_dtype(cells[c])))
+
+    @property
+    def population(self) -> dict[str, FloatArray]:
+        """The people of each committee by group, arrays of shape (committees,); empty without a population."""
+        inside, found = self.cell_committee >= 0, {}
+        for name in self.groups:
+            persons = self.group(name)
+            assert persons is not None
+            found[name] = np.bincount(
+                self.cell_committee[inside], weights=persons[inside], minlength=len(self.committees)
+            ).astype(np.float64)
+        return found
+
+    def group(self, name: str) -> FloatArray | None:
+        """Return the persons of a group in each cell; None if there are no figures for it."""
+        if self.cells is None or name not in self.groups:
+            return None
+        persons: FloatArray = self.cells[name].to_numpy(dtype=np.float64)
+        return persons
 
 
 def xy_of(points: gpd.GeoDataFrame) -> FloatArray:

@@ -8,13 +8,16 @@ import numpy as np
 import shapely
 
 from circle15.cache import hash_of
+from circle15.network.compounds import add_inside, is_inside
 from circle15.network.entrances import find_entrances
+from circle15.network.graph import Network
 from circle15.network.snap import Snapped
 from circle15.network.survey import Survey, survey
 from circle15.network.travel import Places, Router, find_ranges
 from circle15.stages.run import Inputs, IntArray, Networks, RuleBook, Run, xy_of
 from circle15.standard.model import Standard
-from circle15.standard.resolve import serving_types
+from circle15.standard.requirements import Provision
+from circle15.standard.resolve import serving_any
 from circle15.units import FloatArray
 
 
@@ -32,6 +35,8 @@ class ModeSurvey:
         Their rows in the cell table.
     surveys : dict of str to (Survey, int64 array)
         For each type what was found, with the table rows of its facilities.
+    places : Places
+        The entrances of every facility on this network.
     lost : int64 array
         Rows of the facilities that are off this network.
     key : str
@@ -42,13 +47,15 @@ class ModeSurvey:
     cells: Snapped
     cell_row: IntArray
     surveys: dict[str, tuple[Survey, IntArray]]
+    places: Places
     lost: IntArray
     key: str
 
 
 def survey_modes(run: Run, inputs: Inputs, networks: Networks, book: RuleBook) -> dict[str, ModeSurvey]:
-    """Survey every type by every mode that some requirement needs."""
+    """Survey every type by every mode that some requirement needs; catchments have their own way."""
     surveys = {}
+    book = [(one, rules) for one, rules in book if not isinstance(one, Provision)]
     for mode in networks.of:
         limits = _limits(run.standard, book, mode)
         if limits:
@@ -62,7 +69,7 @@ def _limits(standard: Standard, book: RuleBook, mode: str) -> dict[str, FloatArr
     for requirement, rules in book:
         own = np.where(rules.mode == mode, rules.threshold_s, np.nan)
         if np.isfinite(own).any():
-            for type_id in serving_types(standard, requirement.type):
+            for type_id in serving_any(standard, requirement.types):
                 limits[type_id] = np.fmax(limits[type_id], own) if type_id in limits else own
     return limits
 
@@ -72,7 +79,7 @@ def _thresholds(standard: Standard, book: RuleBook, mode: str) -> dict[str, tupl
     found: dict[str, set[float]] = {}
     for requirement, rules in book:
         own = {float(t) for t in np.unique(rules.threshold_s[rules.mode == mode])}
-        for type_id in serving_types(standard, requirement.type):
+        for type_id in serving_any(standard, requirement.types):
             found.setdefault(type_id, set()).update(own)
     return {type_id: tuple(sorted(every)) for type_id, every in found.items()}
 
@@ -88,7 +95,7 @@ def _survey_mode(
     limit_s = functools.reduce(np.fmax, limits.values())
     with run.clock.stage(f"places by {mode}"):
         origin_xy = xy_of(inputs.committees)
-        origins = run.snap(networks, mode, origin_xy)
+        origins = run.snap_residents(networks, mode, origin_xy)
         few = int(inputs.facilities.table["type_id"].isin(list(limits)).sum()) < len(inputs.committees)
         router = Router(networks.of[mode], origins, origin_xy, limit_s, run.config.network.engine, few)
         cell_row, cells, cell_xy = _cells(run, inputs, networks, mode, np.isfinite(limit_s))
@@ -106,13 +113,13 @@ def _survey_mode(
     with run.clock.stage(f"travel by {mode}", len(limits)):
         for type_id, own_limit_s in limits.items():
             rows = np.flatnonzero((table["type_id"] == type_id).to_numpy())
-            mine = _renumber(places, rows, len(table))
+            mine = renumber(places, rows, len(table))
             make = functools.partial(_survey_type, router, mine, cells, own_limit_s, thresholds_s[type_id])
             asked = (mine.xy, mine.facility, cell_xy, own_limit_s, thresholds_s[type_id])
             one = run.kept(make, "survey", key, *asked, router.engine, few)
             found[type_id] = (one, rows)
             run.clock.progress.advance()
-    return ModeSurvey(router, cells, cell_row, found, _lost(places, len(table)), key)
+    return ModeSurvey(router, cells, cell_row, found, places, _lost(networks.of[mode], places, len(table)), key)
 
 
 def _survey_type(
@@ -127,7 +134,7 @@ def _cells(
     """Return the cells whose committee travels by this mode: table rows, places, coordinates."""
     rows = np.flatnonzero((inputs.cell_committee >= 0) & asked[inputs.cell_committee])
     xy = np.empty((0, 2)) if inputs.cells is None else xy_of(inputs.cells.iloc[rows])
-    cells = run.snap(networks, mode, xy)
+    cells = run.snap_residents(networks, mode, xy)
     off = ~cells.on_network
     run.notes.add(
         f"population.{mode}.off_network",
@@ -136,6 +143,11 @@ def _cells(
         f"{run.config.network.max_snap_m:g} m from the network; they leave both sides of the population rates",
     )
     return rows, cells, xy
+
+
+def places_by(run: Run, inputs: Inputs, networks: Networks, surveys: dict[str, ModeSurvey], mode: str) -> Places:
+    """Return the entrances of every facility by a mode, which may not have been surveyed."""
+    return surveys[mode].places if mode in surveys else _places(run, inputs, networks, mode)
 
 
 def _places(run: Run, inputs: Inputs, networks: Networks, mode: str) -> Places:
@@ -148,7 +160,7 @@ def _places(run: Run, inputs: Inputs, networks: Networks, mode: str) -> Places:
         *("entrances", networks.key, mode, shapely.to_wkb(geometry), limit_m),
     )
     places = Places(run.snap(networks, mode, xy), xy, facility)
-    lost = _lost(places, len(geometry))
+    lost = _lost(networks.of[mode], places, len(geometry))
     shut = ~places.snapped.on_network & ~np.isin(places.facility, lost)
     run.notes.add(
         f"facilities.{mode}.entrances_off_network",
@@ -164,7 +176,13 @@ def _places(run: Run, inputs: Inputs, networks: Networks, mode: str) -> Places:
         "a committee that would fail with one of them in straight-line range is unknown",
         table["facility_id"].to_numpy()[lost],
     )
-    return places
+    if not networks.of[mode].has_compounds:
+        return places
+    with_inside: Places = run.kept(
+        lambda _: add_inside(networks.of[mode], places, geometry, limit_m),
+        *("inside", networks.key, mode, shapely.to_wkb(geometry), limit_m),
+    )
+    return with_inside
 
 
 def _note_committees(run: Run, inputs: Inputs, router: Router, mode: str) -> None:
@@ -176,9 +194,16 @@ def _note_committees(run: Run, inputs: Inputs, router: Router, mode: str) -> Non
         "they are unknown",
         inputs.committees["committee_id"].to_numpy()[off],
     )
+    inside = np.isfinite(router.limit_s) & is_inside(router.network, router.origins)
+    run.notes.add(
+        f"committees.{mode}.in_compounds",
+        int(inside.sum()),
+        f"{mode}: {int(inside.sum())} committees lie in compounds; their people leave by the gates",
+        inputs.committees["committee_id"].to_numpy()[inside],
+    )
 
 
-def _renumber(places: Places, rows: IntArray, facilities: int) -> Places:
+def renumber(places: Places, rows: IntArray, facilities: int) -> Places:
     """Return the entrances of the facilities in `rows`, numbered by their position there."""
     number = np.full(facilities, -1, dtype=np.int64)
     number[rows] = np.arange(len(rows))
@@ -186,7 +211,8 @@ def _renumber(places: Places, rows: IntArray, facilities: int) -> Places:
     return dataclasses.replace(own, facility=number[own.facility])
 
 
-def _lost(places: Places, facilities: int) -> IntArray:
-    """Return the facilities of which no entrance is on the network."""
-    on = np.bincount(places.facility, weights=places.snapped.on_network, minlength=facilities)
+def _lost(network: Network, places: Places, facilities: int) -> IntArray:
+    """Return the facilities of which no entrance is on the streets that are open to everybody."""
+    outside = places.snapped.on_network & ~is_inside(network, places.snapped)
+    on = np.bincount(places.facility, weights=outside, minlength=facilities)
     return np.flatnonzero(on == 0)

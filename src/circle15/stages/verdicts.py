@@ -1,35 +1,29 @@
 """Stage 4: travel times and rules → verdicts, people and rates."""
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import shapely
 
 from circle15 import tables
 from circle15.assess.assemble import (
     Judged,
-    committee_table,
-    gap_table,
-    item_table,
-    rate_tables,
-    requirement_table,
-    town_table,
-    verdict_table,
 )
-from circle15.assess.coverage import CellVerdicts, People, both, judge_cells, sum_people
+from circle15.assess.coverage import judge_cells
+from circle15.assess.quality import Attribute, Within, attribute_of, judge_quality
 from circle15.assess.reach import Access, disc_leaves, judge
 from circle15.errors import Notes
 from circle15.network.survey import answer
-from circle15.stages.run import Inputs, RuleBook, Run
+from circle15.stages.catchments import judge_catchment
+from circle15.stages.run import Inputs, Networks, RuleBook, Run
 from circle15.stages.travel import ModeSurvey
 from circle15.standard.model import Standard
-from circle15.standard.resolve import Rules, serving_types
-from circle15.units import FloatArray, speed_m_per_s
+from circle15.standard.requirements import Provision, Quality, Reach
+from circle15.standard.resolve import Rules, serving_any, serving_types
+from circle15.units import FloatArray, distance_m, speed_m_per_s, within
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -44,77 +38,121 @@ class _CellAccess:
     lost_nearby: BoolArray
 
 
-def judge_all(run: Run, inputs: Inputs, surveys: dict[str, ModeSurvey], book: RuleBook) -> tables.Results:
-    """Judge every requirement for every committee and its people; the service circles are still to be drawn."""
-    facilities, n = inputs.facilities, len(inputs.committees)
-    judged: list[Judged] = []
-    of_type: dict[str, CellVerdicts] = {}
-    known_area = _areas(facilities)
-    for requirement, rules in book:
-        serving = serving_types(run.standard, requirement.type)
-        access, cells = _access(inputs, surveys, rules, serving)
-        covered = requirement.type in facilities.covered
-        exists = bool(facilities.table["type_id"].isin(serving).any())
-        verdict, reason = judge(rules, access, covered, exists)
-        edge = (verdict == "fail") & _edge_affected(inputs, surveys, rules, serving, known_area)
-        people = None
-        if inputs.cells is not None:
-            # how many facilities a cell reaches is not surveyed: of several that are asked for, nothing can be said
-            sayable = covered and rules.min_count == 1
-            own = judge_cells(
-                cells.time_s, cells.on_network, inputs.cell_committee, rules.threshold_s, sayable, cells.lost_nearby
-            )
-            people = sum_people(own, inputs.persons, inputs.cell_committee, n)
-            if requirement.headline:
-                of_type[requirement.type] = both(of_type[requirement.type], own) if requirement.type in of_type else own
-        judged.append(Judged(requirement, rules, access, verdict, reason, edge, people))
-    people_of: dict[str, People | None] = {
-        t: sum_people(own, inputs.persons, inputs.cell_committee, n) for t, own in of_type.items()
-    }
-    _note_providers(run.standard, facilities, run.notes)
-    return _assemble(run.standard, inputs, judged, people_of, surveys)
-
-
-def _assemble(
-    standard: Standard,
+def judge_all(
+    run: Run,
     inputs: Inputs,
-    judged: Sequence[Judged],
-    people_of: dict[str, People | None],
+    networks: Networks,
     surveys: dict[str, ModeSurvey],
-) -> tables.Results:
-    committees, cells, facilities = inputs.committees, inputs.cells, inputs.facilities.table
-    ids = committees["committee_id"].to_numpy()
-    verdicts = verdict_table(ids, facilities["facility_id"].to_numpy(), judged)
-    items = item_table(committees, judged, standard, people_of)
-    rates = rate_tables(items, standard, sorted(committees["town_id"].unique()))
-    population: dict[str, FloatArray] = {}
-    if cells is not None:
-        inside = inputs.cell_committee >= 0
-        for group in _groups(cells):
-            persons = cells[group].to_numpy(dtype=np.float64)[inside]
-            population[group] = np.bincount(inputs.cell_committee[inside], weights=persons, minlength=len(ids)).astype(
-                np.float64
+    book: RuleBook,
+    *,
+    speed: float = 1.0,
+    people: bool = True,
+) -> list[Judged]:
+    """Judge every requirement of committees for each of them and its people.
+
+    Parameters
+    ----------
+    speed : float
+        Speeds as a multiple of the standard's; the book's thresholds are scaled by it already, catchments are here.
+    people : bool
+        Whether to judge the population cells as well.
+    """
+    judge_one = _Judge(run, inputs, surveys, _areas(inputs.facilities), people)
+    judged = []
+    for requirement, rules in book:
+        if isinstance(requirement, Provision):
+            judged.append(judge_catchment(run, inputs, networks, surveys, requirement, rules, speed))
+        elif isinstance(requirement, Quality):
+            judged.append(judge_one.quality(requirement, rules))
+        else:
+            judged.append(judge_one.reach(requirement, rules))
+    return judged
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Judges reach and quality from the surveys."""
+
+    run: Run
+    inputs: Inputs
+    surveys: dict[str, ModeSurvey]
+    known_area: Callable[[frozenset[str]], shapely.Geometry | None]
+    people: bool
+
+    def reach(self, requirement: Reach, rules: Rules) -> Judged:
+        """Judge whether enough facilities are within the threshold of each committee, and which people are."""
+        inputs = self.inputs
+        serving = serving_types(self.run.standard, requirement.type)
+        access, cells = _access(inputs, self.surveys, rules, serving)
+        covered = requirement.type in inputs.facilities.covered
+        verdict, reason = judge(rules, access, covered, self._exists(serving))
+        edge = (verdict == "fail") & _edge_affected(inputs, self.surveys, rules, serving, self.known_area)
+        cell_verdicts = None
+        if inputs.cells is not None and self.people:
+            # how many facilities a cell reaches is not surveyed: of several that are asked for, nothing can be said
+            single = rules.min_count[inputs.cell_committee] == 1
+            cell_verdicts = judge_cells(
+                cells.time_s,
+                cells.on_network,
+                inputs.cell_committee,
+                rules.threshold_s,
+                covered & single,
+                cells.lost_nearby,
             )
-        names = np.append(ids, "")  # row -1 is nobody's
-        cells = cells.assign(committee_id=names[inputs.cell_committee], status=inputs.cell_status)
-    on_network = np.ones(len(facilities), dtype=bool)
-    for one in surveys.values():
-        on_network[one.lost] = False
-    return tables.Results(
-        committees=committee_table(committees, items, population),
-        verdicts=verdicts,
-        requirements=requirement_table(verdicts, committees, standard),
-        gaps=gap_table(verdicts, committees),
-        facilities=facilities.assign(on_network=on_network),
-        cells=cells,
-        towns=town_table(committees, rates["towns"]),
-        circles=gpd.GeoDataFrame(geometry=[], crs=inputs.crs),
-        rates=rates,
-    )
+        return Judged(requirement, rules, access, verdict, reason, edge, cells=cell_verdicts)
+
+    def quality(self, requirement: Quality, rules: Rules) -> Judged:
+        """Judge whether a facility that has the attribute is within the threshold of each committee."""
+        facilities = self.inputs.facilities
+        serving = serving_any(self.run.standard, requirement.types)
+        access, _ = _access(self.inputs, self.surveys, rules, serving)
+        covered = any(t in facilities.covered for t in requirement.types)
+        verdict, reason = judge(rules, access, covered, self._exists(serving))
+        attribute = attribute_of(facilities.table, requirement)
+        yes, unknown, access = _with_attribute(access, attribute, self.surveys, rules, serving)
+        verdict, reason = judge_quality(rules, Within(yes, unknown), verdict, reason)
+        edge = (verdict == "fail") & _edge_affected(self.inputs, self.surveys, rules, serving, self.known_area)
+        return Judged(requirement, rules, access, verdict, reason, edge)
+
+    def _exists(self, serving: tuple[str, ...]) -> bool:
+        return bool(self.inputs.facilities.table["type_id"].isin(serving).any())
 
 
-def _groups(cells: gpd.GeoDataFrame) -> list[str]:
-    return [c for c in cells.columns if c not in ("cell_id", "geometry") and pd.api.types.is_numeric_dtype(cells[c])]
+def _with_attribute(
+    access: Access, attribute: Attribute, surveys: dict[str, ModeSurvey], rules: Rules, serving: tuple[str, ...]
+) -> tuple[IntArray, IntArray, Access]:
+    """Count facilities within the threshold that have the attribute, and those of which it isn't known.
+
+    The access that is returned is that to the nearest one with the attribute, where there is one.
+    """
+    n = len(rules.mode)
+    yes, unknown = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    time_s, distance, facility = access.time_s.copy(), access.distance_m.copy(), access.facility.copy()
+    for mode, one in surveys.items():
+        origin, row, seconds = _pairs_within(one, serving, np.where(rules.mode == mode, rules.threshold_s, -1.0))
+        has = attribute.yes[row]
+        yes += np.bincount(origin[has], minlength=n)
+        unknown += np.bincount(origin[attribute.unknown[row]], minlength=n)
+        nearest_first = np.lexsort((row[has], seconds[has], origin[has]))
+        near, first = np.unique(origin[has][nearest_first], return_index=True)
+        chosen = nearest_first[first]
+        time_s[near], facility[near] = seconds[has][chosen], row[has][chosen]
+        distance[near] = distance_m(time_s[near], one.router.network.kmh)  # NaN where edges differ in speed
+    return yes, unknown, replace(access, time_s=time_s, distance_m=distance, facility=facility)
+
+
+def _pairs_within(
+    one: ModeSurvey, serving: tuple[str, ...], limit_s: FloatArray
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return committee, facility row and seconds of every pair within the committees' limits."""
+    origins, rows, times = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
+    for found, row in (one.surveys[t] for t in serving if t in one.surveys):
+        pairs = found.pairs
+        inside = within(pairs.time_s, limit_s[pairs.origin])
+        origins.append(pairs.origin[inside])
+        rows.append(row[pairs.facility[inside]])
+        times.append(pairs.time_s[inside])
+    return np.concatenate(origins), np.concatenate(rows), np.concatenate(times)
 
 
 def _access(
@@ -212,7 +250,7 @@ def _edge_affected(
     return leaves
 
 
-def _note_providers(standard: Standard, facilities: tables.FacilityTable, notes: Notes) -> None:
+def note_providers(standard: Standard, facilities: tables.FacilityTable, notes: Notes) -> None:
     """Say where a type is judged although the data of a type that provides it is missing."""
     for one in standard.types:
         missing = [t for t in serving_types(standard, one.id)[1:] if t not in facilities.covered]

@@ -16,13 +16,17 @@ from circle15.toml import did_you_mean
 
 Raw = Mapping[str, Any]
 
-SECTIONS = ("zones", "domains", "types", "requirements")
+SECTIONS = ("zones", "domains", "types", "requirements", "targets")
 
 REFERENCES = (
     ("types", "domain", "domains"),
     ("types", "provides", "types"),
     ("requirements", "type", "types"),
+    ("requirements", "types", "types"),
+    ("requirements", "to_types", "types"),
     ("requirements", "zones", "zones"),
+    ("targets", "domain", "domains"),
+    ("targets", "requirement", "requirements"),
 )
 """Entries of the first section name, by this key, entries of the last."""
 

@@ -4,52 +4,21 @@ The classes check one entry each; what entries say of one another is checked in 
 `Standard.parse` does both and tells of everything at once.
 """
 
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from circle15.errors import ConfigError, raise_if_any
+from circle15.errors import ConfigError, Problem, raise_if_any
 from circle15.standard.check import contradictions
+from circle15.standard.partition import unclear_cases
+from circle15.standard.parts import Id, Part, Percent, Positive, Text, Year, ZoneMode
+from circle15.standard.requirements import Reach, Requirement, Rule
 from circle15.toml import problems_of
-from circle15.units import minutes_to_s
-
-KINDS_OF_REQUIREMENT = ("reach",)
-"""The kinds that can be judged. Provision, quality, adjacency, presence and total come later."""
 
 
-def _as_id(text: str) -> str:
-    # Ids stand in lists joined by "|", in file names and in CSV columns.
-    if not re.fullmatch(r"[\w.-]+", text):
-        raise PydanticCustomError("bad_id", 'an id has only letters, digits, "_", "-" and "."')
-    return text
-
-
-def _as_kind(text: str) -> str:
-    if text not in KINDS_OF_REQUIREMENT:
-        known = ", ".join(KINDS_OF_REQUIREMENT)
-        raise PydanticCustomError("unknown_kind", "no such kind of requirement yet; known: {known}", {"known": known})
-    return text
-
-
-Text = Annotated[str, Field(min_length=1)]
-Id = Annotated[str, AfterValidator(_as_id)]
-Flag = Annotated[bool, Field(strict=True)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Year = Annotated[int, Field(strict=True, ge=1900, le=2200)]
-# Strict, since 1 minute is not what `minutes = true` means.
-Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-Percent = Annotated[float, Field(strict=True, gt=0, le=100, allow_inf_nan=False)]
-Mode = Literal["walk", "cycle", "drive"]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-
-class DriveSpeeds(_Part):
+class DriveSpeeds(Part):
     """``[speeds_kmh.drive]``: a car's speed in km/h by the street's class (OSM's ``highway``), and for all others.
 
     The one table whose keys are open, since the classes are the street data's own.
@@ -66,7 +35,7 @@ class DriveSpeeds(_Part):
         return dict(self.__pydantic_extra__)
 
 
-class Speeds(_Part):
+class Speeds(Part):
     """``[speeds_kmh]``: how fast people move, in km/h."""
 
     walk: Positive
@@ -75,13 +44,13 @@ class Speeds(_Part):
     drive: DriveSpeeds
 
 
-class ServiceCircle(_Part):
+class ServiceCircle(Part):
     """``[service_circle]``: the circle that is drawn around each committee, by its zone's mode."""
 
     minutes: Positive
 
 
-class Target(_Part):
+class Target(Part):
     """``[target]``: the share of committees that is to meet each headline requirement, and by when."""
 
     percent: Percent
@@ -89,14 +58,58 @@ class Target(_Part):
     clause: Text
 
 
-class ZoneModes(_Part):
+class DatedTarget(Part):
+    """One of ``[[targets]]``: a dated figure of the source, and what it is measured by.
+
+    Attributes
+    ----------
+    id, zh, en : str
+        Its name in outputs.
+    domain : str or None
+        Id of its domain; None for all of them.
+    operator : {">=", "<=", "="}
+        How the figure is to be held against what is measured.
+    value, unit
+        The figure as the source prints it.
+    due : int
+        The year by which it has to be met.
+    clause : str
+        The place in the source.
+    requirement : str or None
+        Id of the requirement whose verdict for the district tells whether the target is met.
+    measured_by : str or None
+        Otherwise: the district's ``item_rate``; the number of ``domains`` or ``types`` of this standard; the
+        ``longest_minutes`` that a headline requirement allows; or the ``ledger`` of projects.
+    """
+
+    id: Id
+    zh: Text
+    en: Text
+    domain: Id | None = None
+    operator: Literal[">=", "<=", "="]
+    value: float
+    unit: Text
+    due: Year
+    clause: Text
+    requirement: Id | None = None
+    measured_by: Literal["item_rate", "domains", "types", "longest_minutes", "ledger"] | None = None
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _measured_once(self) -> Self:
+        if (self.requirement is None) == (self.measured_by is None):
+            raise PydanticCustomError("contradiction", "needs either requirement or measured_by, and not both")
+        return self
+
+
+class ZoneModes(Part):
     """How people of each kind of committee travel in a zone; the keys are `circle15.tables.KINDS`."""
 
-    residents: Mode
-    village: Mode
+    residents: ZoneMode
+    village: ZoneMode
 
 
-class Zone(_Part):
+class Zone(Part):
     """One of ``[[zones]]``: decides the mode of requirements whose own mode is ``zone``.
 
     Attributes
@@ -116,7 +129,7 @@ class Zone(_Part):
     aliases: tuple[Text, ...] = ()
 
 
-class Domain(_Part):
+class Domain(Part):
     """One of ``[[domains]]``, with the departments that answer for it."""
 
     id: Id
@@ -127,7 +140,7 @@ class Domain(_Part):
     clause: Text
 
 
-class FacilityType(_Part):
+class FacilityType(Part):
     """One of ``[[types]]`` of facilities.
 
     Attributes
@@ -146,6 +159,8 @@ class FacilityType(_Part):
         Only where they are not its domain's.
     provides : tuple of str
         Types whose requirements a facility of this type meets too; what those provide, it provides as well.
+    group : str or None
+        The population group that it is for, whose rates are given as well; None for everybody.
     note : str
         What a reader has to know of it.
     """
@@ -159,54 +174,11 @@ class FacilityType(_Part):
     clause: Text
     departments: tuple[Text, ...] = ()
     provides: tuple[Id, ...] = ()
+    group: Id | None = None
     note: str = ""
 
 
-class Requirement(_Part):
-    """One of ``[[requirements]]``: a testable rule.
-
-    Attributes
-    ----------
-    id : str
-        Its name in every output.
-    kind : str
-        One of `KINDS_OF_REQUIREMENT`.
-    type : str
-        Id of the type that is to be reached.
-    minutes : float
-        Threshold, inclusive.
-    mode : {"zone", "walk", "cycle", "drive"}
-        How; ``zone`` is by the mode of the committee's zone and kind.
-    min_count : int
-        How many facilities there are to be within the threshold.
-    headline : bool
-        Whether it decides the committee × type item. Of several headline requirements of a type, all have to pass.
-    clause : str
-        The place in the source.
-    zones : tuple of str
-        Zones where it holds; empty for all.
-    note : str
-        What a reader has to know of it.
-    """
-
-    id: Id
-    kind: Annotated[str, AfterValidator(_as_kind)]
-    type: Id
-    minutes: Positive
-    mode: Literal["zone", "walk", "cycle", "drive"]
-    min_count: Count = 1
-    headline: Flag
-    clause: Text
-    zones: tuple[Id, ...] = ()
-    note: str = ""
-
-    @property
-    def threshold_s(self) -> float:
-        """The threshold in seconds, inclusive."""
-        return minutes_to_s(self.minutes)
-
-
-class Standard(_Part):
+class Standard(Part):
     """A whole standard: who must reach what, how fast, how much of it, by whose clause. Made by `Standard.parse`.
 
     Attributes
@@ -232,6 +204,7 @@ class Standard(_Part):
     domains: tuple[Domain, ...] = Field(min_length=1)
     types: tuple[FacilityType, ...] = Field(min_length=1)
     requirements: tuple[Requirement, ...] = Field(min_length=1)
+    targets: tuple[DatedTarget, ...] = ()
     _sha256: str = PrivateAttr(default="")
     _origin: str = PrivateAttr(default="")
 
@@ -268,6 +241,31 @@ class Standard(_Part):
             standard = cls.model_validate(raw)
         except ValidationError as error:
             raise ConfigError(*problems_of(error, cls, where, raw), *found) from None
-        raise_if_any(found, ConfigError)
+        raise_if_any([*found, *_unclear(standard, where)], ConfigError)
         standard._sha256, standard._origin = sha256, where  # noqa: SLF001 - this very class's
         return standard
+
+
+def _unclear(standard: Standard, where: str) -> list[Problem]:
+    """Return what only the whole standard shows: rules that overlap or leave gaps, and a speed that is missing."""
+    zones = [zone.id for zone in standard.zones]
+    problems = []
+    for one in standard.requirements:
+        if isinstance(one, Reach):
+            problems += [
+                Problem(f'rules[{number}] names the zone "{zone}", which is no id of "zones"', where, (one.id,))
+                for number, rule in enumerate(one.rules, start=1)
+                for zone in rule.zones
+                if zone not in zones
+            ]
+            problems += unclear_cases(one, zones, where)
+    slow = [one.id for one in standard.requirements if "elderly_walk" in _modes(one)]
+    if slow and standard.speeds_kmh.elderly_walk is None:
+        remedy = "Add speeds_kmh.elderly_walk in km/h."
+        problems.append(Problem('mode = "elderly_walk" without its speed', where, tuple(slow), remedy))
+    return problems
+
+
+def _modes(requirement: Requirement) -> set[str | None]:
+    rules: tuple[Rule, ...] = requirement.limits if isinstance(requirement, Reach) else ()
+    return {rule.mode for rule in rules} | {getattr(requirement, "mode", None)}

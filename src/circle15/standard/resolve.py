@@ -6,31 +6,62 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from circle15.standard.model import Requirement, Standard
-from circle15.tables import NO_ZONE, NOT_REQUIRED
-from circle15.units import FloatArray
+from circle15.standard.model import Standard
+from circle15.standard.requirements import Band, Conditions, Provision, Quality, Reach, Rule
+from circle15.tables import CONDITION_UNKNOWN, NO_ZONE, NOT_REQUIRED
+from circle15.units import FloatArray, minutes_to_s, travel_time_s
 
 TextArray = npt.NDArray[np.object_]
+CommitteeRequirement = Reach | Provision | Quality
+"""The kinds that can speak of a committee."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What rules can ask of committees; arrays of shape (committees,).
+
+    Attributes
+    ----------
+    zone, kind : object arrays of str
+        Zone ids (``""`` for none) and values of `tables.KINDS`.
+    density : float64 array
+        People per km² of land; NaN where unknown.
+    share : dict of str to float64 array
+        Percent of the committee's people in each population group; NaN where unknown.
+    """
+
+    zone: TextArray
+    kind: TextArray
+    density: FloatArray
+    share: dict[str, FloatArray]
+
+    @classmethod
+    def of(cls, zone: npt.ArrayLike, kind: npt.ArrayLike) -> "Traits":
+        """Return the traits of committees of whose people nothing is known."""
+        zones = np.asarray(zone, dtype=object)
+        return cls(zones, np.asarray(kind, dtype=object), np.full(zones.shape, np.nan), {})
 
 
 @dataclass(frozen=True)
 class Rules:
-    """One reach requirement, resolved for every committee; arrays of shape (committees,).
+    """One requirement of committees, resolved for every one of them; arrays of shape (committees,).
 
     Attributes
     ----------
     requirement_id, type_id : str
-        The requirement and the type that it asks for.
+        The requirement and the type that it asks for (several are joined by ``|``).
     mode : object array of str
-        ``walk``, ``cycle`` or ``drive``; ``""`` where the rule does not hold.
+        ``walk``, ``elderly_walk``, ``cycle`` or ``drive``; ``""`` where the rule does not hold.
     threshold_s : float64 array
         Seconds, inclusive; NaN where the rule does not hold.
     reason : object array of str
-        ``""`` where the rule holds, else `tables.NO_ZONE` or `tables.NOT_REQUIRED`.
-    min_count : int
+        ``""`` where a rule holds, else `tables.NO_ZONE`, `tables.NOT_REQUIRED` or `tables.CONDITION_UNKNOWN`.
+    min_count : int64 array
         How many facilities there are to be within the threshold.
     headline : bool
         Whether it decides the committee × type item.
+    rule : int64 array
+        Number of the rule that holds, counted from 1; 0 where none does.
     """
 
     requirement_id: str
@@ -38,8 +69,9 @@ class Rules:
     mode: TextArray
     threshold_s: FloatArray
     reason: TextArray
-    min_count: int
+    min_count: npt.NDArray[np.int64]
     headline: bool
+    rule: npt.NDArray[np.int64]
 
 
 def serving_types(standard: Standard, type_id: str) -> tuple[str, ...]:
@@ -59,8 +91,13 @@ def serving_types(standard: Standard, type_id: str) -> tuple[str, ...]:
     return (type_id, *(one.id for one in standard.types if one.id in serving and one.id != type_id))
 
 
+def serving_any(standard: Standard, types: Iterable[str]) -> tuple[str, ...]:
+    """Return every type that is or provides one of `types`, each once."""
+    return tuple(dict.fromkeys(one for type_id in types for one in serving_types(standard, type_id)))
+
+
 def speed_kmh(standard: Standard, mode: str) -> float:
-    """Return the speed in km/h of ``walk`` or ``cycle``; a car has none of its own, but one by street class.
+    """Return the speed in km/h on foot or by bicycle; a car has none of its own, but one by street class.
 
     Raises
     ------
@@ -71,6 +108,8 @@ def speed_kmh(standard: Standard, mode: str) -> float:
         return standard.speeds_kmh.walk
     if mode == "cycle":
         return standard.speeds_kmh.cycle
+    if mode == "elderly_walk" and standard.speeds_kmh.elderly_walk is not None:
+        return standard.speeds_kmh.elderly_walk
     raise ValueError(f"the mode {mode!r} has no single speed")
 
 
@@ -129,42 +168,123 @@ def zone_modes(standard: Standard, zone: npt.ArrayLike, kind: npt.ArrayLike) -> 
     return mode
 
 
-def resolve_reach(standard: Standard, requirement: Requirement, zone: npt.ArrayLike, kind: npt.ArrayLike) -> Rules:
-    """Return the rule that a reach requirement makes for each committee.
+def resolve_rules(standard: Standard, requirement: CommitteeRequirement, traits: Traits) -> Rules:
+    """Return the rule that a requirement makes for each committee.
 
     A committee without a zone is exempt from every requirement, those of a fixed mode included: it belongs to no part
-    of the district that the standard speaks of.
+    of the district that the standard speaks of. Where a condition asks for a density or share that isn't known, the
+    rule is unknown, unless the committee's zone or kind settles it.
 
     Parameters
     ----------
     standard : Standard
-        Whose zones.
-    requirement : Requirement
-        One of its requirements.
-    zone, kind : arrays of str, shape (committees,)
-        As for `zone_modes`.
+        Whose zones and speeds.
+    requirement : Reach, Provision or Quality
+        One of its requirements that speak of a committee.
+    traits : Traits
+        The committees.
 
     Raises
     ------
     ValueError
-        As `zone_modes`.
+        As `zone_modes`; or if two rules hold for a committee, which loading the standard excludes.
     """
-    by_zone, zones = zone_modes(standard, zone, kind), np.asarray(zone, dtype=object)
-    reason = np.full(zones.shape, "", dtype=object)
-    if requirement.zones:
-        reason[~np.isin(zones.astype(str), requirement.zones)] = NOT_REQUIRED
-    reason[zones == ""] = NO_ZONE
-    holds = reason == ""
-    asked = by_zone if requirement.mode == "zone" else np.full(zones.shape, requirement.mode, dtype=object)
+    by_zone, n = zone_modes(standard, traits.zone, traits.kind), len(traits.zone)
+    every: list[Conditions] = [requirement, *requirement.limits] if isinstance(requirement, Reach) else []
+    limits = requirement.limits if isinstance(requirement, Reach) else (_limit_of(requirement),)
+    within_scope = _hold(requirement, traits) if isinstance(requirement, Reach) else np.ones(n, dtype=bool)
+    rule = np.zeros(n, dtype=np.int64)
+    mode, threshold_s = np.full(n, "", dtype=object), np.full(n, np.nan)
+    min_count = np.ones(n, dtype=np.int64)
+    for number, one in enumerate(limits, start=1):
+        mine = within_scope & (traits.zone != "") & _hold(one, traits)
+        if (rule[mine] > 0).any():
+            raise ValueError(f"two rules of {requirement.id!r} hold for one committee")
+        rule[mine] = number
+        if not one.exempt:
+            mode[mine] = by_zone[mine] if one.mode == "zone" else one.mode
+            threshold_s[mine] = _threshold_s(standard, one, mode[mine])
+            min_count[mine] = one.min_count
+    reason = np.where(mode == "", NOT_REQUIRED, "").astype(object)
+    reason[(rule == 0) & _undecided(every, requirement, traits)] = CONDITION_UNKNOWN
+    reason[traits.zone == ""] = NO_ZONE
     return Rules(
         requirement_id=requirement.id,
-        type_id=requirement.type,
-        mode=np.where(holds, asked, "").astype(object),
-        threshold_s=np.where(holds, requirement.threshold_s, np.nan),
+        type_id="|".join(requirement.types),
+        mode=mode,
+        threshold_s=threshold_s,
         reason=reason,
-        min_count=requirement.min_count,
+        min_count=min_count,
         headline=requirement.headline,
+        rule=rule,
     )
+
+
+def possible_modes(standard: Standard, zone: npt.ArrayLike, kind: npt.ArrayLike) -> set[str]:
+    """Return every mode that some requirement may ask about, whatever the committees' density and people."""
+    modes = set(zone_modes(standard, zone, kind)) - {""}
+    asked: set[str] = set()
+    for one in standard.requirements:
+        found = {rule.mode for rule in one.limits} if isinstance(one, Reach) else {getattr(one, "mode", None)}
+        asked |= modes if "zone" in found else set()
+        asked |= {mode for mode in found if mode not in (None, "zone")}
+    return asked
+
+
+def _limit_of(requirement: Provision | Quality) -> Rule:
+    return Rule(minutes=requirement.minutes, mode=requirement.mode)
+
+
+def _threshold_s(standard: Standard, rule: Rule, mode: TextArray) -> FloatArray:
+    """Return the seconds of a rule for committees of these modes: metres are walked or cycled at the mode's speed."""
+    if rule.minutes is not None:
+        return np.full(len(mode), minutes_to_s(rule.minutes))
+    assert rule.metres is not None
+    lost = sorted({str(m) for m in mode if m == "drive"})
+    if lost:
+        raise ValueError(f"{rule.metres:g} m by car are no time: its speed differs from street to street")
+    return np.array([float(travel_time_s(rule.metres, speed_kmh(standard, m))) for m in mode], dtype=np.float64)
+
+
+def _hold(conditions: Conditions, traits: Traits) -> npt.NDArray[np.bool_]:
+    """Return for which committees all conditions hold; one on an unknown figure does not."""
+    hold = np.ones(len(traits.zone), dtype=bool)
+    if conditions.zones:
+        hold &= np.isin(traits.zone.astype(str), conditions.zones)
+    if conditions.kinds:
+        hold &= np.isin(traits.kind.astype(str), conditions.kinds)
+    for band, value in _bands(conditions, traits):
+        hold &= ((value >= band.at_least) if band.at_least is not None else np.isfinite(value)) & (
+            (value < band.below) if band.below is not None else np.isfinite(value)
+        )
+    return hold
+
+
+def _bands(conditions: Conditions, traits: Traits) -> list[tuple[Band, FloatArray]]:
+    found: list[tuple[Band, FloatArray]] = []
+    if conditions.density_per_km2 is not None:
+        found.append((conditions.density_per_km2, traits.density))
+    if conditions.share_percent is not None:
+        unknown = np.full(len(traits.zone), np.nan)
+        found.append((conditions.share_percent, traits.share.get(conditions.share_percent.group, unknown)))
+    return found
+
+
+def _undecided(every: list[Conditions], requirement: CommitteeRequirement, traits: Traits) -> npt.NDArray[np.bool_]:
+    """Return for which committees a figure is missing that some condition asks for, zone and kind being right."""
+    missing = np.zeros(len(traits.zone), dtype=bool)
+    if not isinstance(requirement, Reach):
+        return missing
+    in_scope = _hold(_places_only(requirement), traits)
+    for one in every:
+        right = in_scope & _hold(_places_only(one), traits)
+        for _, value in _bands(one, traits):
+            missing |= right & ~np.isfinite(value)
+    return missing
+
+
+def _places_only(conditions: Conditions) -> Conditions:
+    return Conditions(zones=conditions.zones, kinds=conditions.kinds)
 
 
 def _text_array(values: Iterable[str]) -> TextArray:

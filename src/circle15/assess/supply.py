@@ -1,0 +1,157 @@
+"""How much facilities offer: sums with what is known for sure, and with what it may be at most.
+
+A facility counts once in a requirement, whatever it provides. Its count is 1 wherever it serves; its capacity and
+floor area belong to its own type. Of what it provides beside that it counts as much as a column ``capacity_as_<type>``
+(``floor_area_m2_as_<type>``) says, so that over all types nothing is counted twice. Where a figure is missing, it may
+be anything; where only the whole is known, anything up to it. A sum is then an interval, and a verdict is given only if
+both of its ends agree.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from circle15 import tables
+from circle15.standard.model import Standard
+from circle15.standard.resolve import serving_any
+from circle15.units import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
+TextArray = npt.NDArray[np.object_]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Supply:
+    """What facilities offer for some types; arrays of shape (facilities,).
+
+    Attributes
+    ----------
+    serving : bool array
+        Whether the facility serves one of the types at all.
+    low, high : float64 arrays
+        What it offers for sure, and at most (infinite where a figure is missing); 0 where it doesn't serve.
+    """
+
+    serving: BoolArray
+    low: FloatArray
+    high: FloatArray
+
+
+def supply_of(standard: Standard, facilities: pd.DataFrame, types: Sequence[str], measure: str) -> Supply:
+    """Return what each facility offers for some types together.
+
+    Parameters
+    ----------
+    standard : Standard
+        For what provides what.
+    facilities : DataFrame
+        Columns of `tables.FACILITIES`, and where there are any ``<measure>_as_<type>``.
+    types : sequence of str
+        Ids of the types; a facility that is or provides several of them counts once.
+    measure : {"count", "capacity", "floor_area_m2"}
+        What is added up.
+    """
+    own = facilities["type_id"].isin(types).to_numpy()
+    serving = facilities["type_id"].isin(serving_any(standard, types)).to_numpy()
+    if measure == "count":
+        ones = serving.astype(np.float64)
+        return Supply(serving, ones, ones.copy())
+    whole = facilities[measure].to_numpy(dtype=np.float64)
+    low = np.where(own, np.nan_to_num(whole), 0.0)
+    high = np.where(own, np.where(np.isnan(whole), np.inf, whole), 0.0)
+    beside = serving & ~own
+    part, told = _parts(facilities, types, measure)
+    low[beside] = part[beside]
+    unsaid = np.where(np.isnan(whole), np.inf, whole)
+    high[beside] = np.where(told, part, unsaid)[beside]
+    return Supply(serving, low, high)
+
+
+def _parts(facilities: pd.DataFrame, types: Sequence[str], measure: str) -> tuple[FloatArray, BoolArray]:
+    """Return what columns ``<measure>_as_<type>`` say, and for which facilities any of them says something."""
+    part, told = np.zeros(len(facilities)), np.zeros(len(facilities), dtype=bool)
+    for type_id in types:
+        name = f"{measure}_as_{type_id}"
+        if name in facilities:
+            figures = pd.to_numeric(facilities[name], errors="coerce").to_numpy(dtype=np.float64)
+            part += np.nan_to_num(figures)
+            told |= ~np.isnan(figures)
+    return part, told
+
+
+def added_since(facilities: pd.DataFrame, year: int, supply: Supply) -> Supply:
+    """Return the supply of what opened in `year` or later; what does not say when it opened may have."""
+    opens = facilities["opens"].to_numpy(dtype=np.float64)
+    new, unsaid = opens >= year, np.isnan(opens)
+    return Supply(
+        supply.serving & (new | unsaid),
+        np.where(new, supply.low, 0.0),
+        np.where(new | unsaid, supply.high, 0.0),
+    )
+
+
+def sum_by(supply: Supply, place: IntArray, places: int) -> tuple[FloatArray, FloatArray]:
+    """Add up by place (row of a town, -1 for none): the sure amounts and the largest possible ones."""
+    use = place >= 0
+    low = np.bincount(place[use], weights=supply.low[use], minlength=places)
+    # infinite weights make NaN only where they meet their opposite, and there is none
+    high = np.bincount(place[use], weights=supply.high[use], minlength=places)
+    return low.astype(np.float64), high.astype(np.float64)
+
+
+def judge_amount(
+    low: FloatArray, high: FloatArray, target: float, covered: bool, missing: str = tables.AMOUNT_UNKNOWN
+) -> tuple[TextArray, TextArray]:
+    """Return verdict and reason of amounts that are to reach a target.
+
+    Parameters
+    ----------
+    low, high : float64 arrays of shape (n,)
+        The amount for sure, and at most; NaN where it can't be formed at all (nobody lives there).
+    target : float
+        Inclusive.
+    covered : bool
+        Whether a source claims to know every facility of one of the types at least.
+    missing : str
+        Reason where the two ends disagree.
+    """
+    some, most = _enough(low, target), _enough(high, target)
+    conditions = [np.full(len(low), not covered), np.isnan(low), some, ~most]
+    verdicts, reasons = ["unknown", "unknown", "pass", "fail"], [tables.NO_FACILITY_DATA, tables.NO_PEOPLE]
+    reasons += [tables.ENOUGH, tables.TOO_LITTLE]
+    return (
+        np.select(conditions, verdicts, default="unknown").astype(object),
+        np.select(conditions, reasons, default=missing).astype(object),
+    )
+
+
+TOLERANCE = 1e-9
+"""Amounts are quotients of sums: what is this near to its target, relatively, is at it."""
+
+
+def _enough(amount: FloatArray, target: float) -> BoolArray:
+    return np.asarray(amount >= target * (1.0 - TOLERANCE))
+
+
+def shares(yes: BoolArray, unknown: BoolArray, place: IntArray, places: int) -> tuple[FloatArray, FloatArray]:
+    """Return the percent of facilities that meet something, by place: for sure, and at most; NaN without any.
+
+    Parameters
+    ----------
+    yes, unknown : bool arrays of shape (facilities,)
+        Those that surely do, and those of which it isn't known.
+    place : int64 array of shape (facilities,)
+        Row of the place, -1 for none.
+    places : int
+        Number of places.
+    """
+    use = place >= 0
+    whole = np.bincount(place[use], minlength=places).astype(np.float64)
+    whole[whole == 0] = np.nan
+    sure = np.bincount(place[use], weights=yes[use], minlength=places)
+    most = np.bincount(place[use], weights=(yes | unknown)[use], minlength=places)
+    return 100.0 * sure / whole, 100.0 * most / whole

@@ -1,0 +1,175 @@
+"""Stage 4a: provision by catchment: what facilities offer, shared among all the people who reach them.
+
+People outside every committee share it as well; they are in nobody's figure. Where a requirement is by the zone's
+mode, they walk.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from circle15 import tables
+from circle15.assess.assemble import Judged
+from circle15.assess.catchment import committee_access, two_step, weights_2sfca, weights_gaussian, weights_steps
+from circle15.assess.coverage import CellVerdicts
+from circle15.assess.reach import Access
+from circle15.assess.supply import Supply, judge_amount, supply_of
+from circle15.network.catchment import CatchmentPairs, catchment_pairs
+from circle15.network.graph import Network
+from circle15.network.snap import Snapped
+from circle15.network.travel import Places
+from circle15.stages.run import Inputs, Networks, Run, xy_of
+from circle15.stages.travel import ModeSurvey, places_by, renumber
+from circle15.standard.requirements import Provision
+from circle15.standard.resolve import Rules
+from circle15.units import FloatArray, minutes_to_s
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _CellAccess:
+    """What each cell's people have; arrays of shape (cells,).
+
+    For sure, at most as far as figures are there, whether it may be anything, and whether it can be said at all.
+    """
+
+    low: FloatArray
+    high: FloatArray
+    endless: BoolArray
+    known: BoolArray
+
+
+def judge_catchment(
+    run: Run,
+    inputs: Inputs,
+    networks: Networks,
+    surveys: dict[str, ModeSurvey],
+    requirement: Provision,
+    rules: Rules,
+    speed: float = 1.0,
+) -> Judged:
+    """Judge whether what each committee's people reach and share with others is enough.
+
+    A committee's value is the mean of its people's. `speed` multiplies the standard's speeds.
+    """
+    n, facilities = len(inputs.committees), inputs.facilities
+    people = inputs.group(requirement.group)
+    covered = any(t in facilities.covered for t in requirement.types)
+    low, high = np.full(n, np.nan), np.full(n, np.nan)
+    cells = None
+    if people is not None:
+        supply = supply_of(run.standard, facilities.table, requirement.types, requirement.measure)
+        found = _cell_access(run, inputs, networks, surveys, requirement, rules, people, supply, speed)
+        counted = np.where(found.known, people, 0.0)
+        low = requirement.per * committee_access(found.low, counted, inputs.cell_committee, n)
+        high = requirement.per * committee_access(found.high, counted, inputs.cell_committee, n)
+        endless = committee_access(found.endless.astype(np.float64), counted, inputs.cell_committee, n) > 0
+        high[endless | any(t not in facilities.covered for t in requirement.types)] = np.inf
+        cells = _cell_verdicts(found, inputs, rules, requirement, covered)
+    verdict, reason = judge_amount(low, high, requirement.at_least, covered)
+    if people is None and inputs.cells is not None:
+        reason[reason == tables.NO_PEOPLE] = tables.NO_GROUP_DATA
+    applies = rules.reason == ""
+    return Judged(
+        requirement,
+        rules,
+        _no_access(n),
+        np.where(applies, verdict, np.where(rules.reason == tables.CONDITION_UNKNOWN, "unknown", "exempt")).astype(
+            object
+        ),
+        np.where(applies, reason, rules.reason).astype(object),
+        np.zeros(n, dtype=bool),
+        cells=cells,
+        value=np.where(np.isfinite(low), low, np.nan),
+        target=requirement.at_least,
+        unit=f"{requirement.unit} per {requirement.per:g} people",
+    )
+
+
+def _cell_access(
+    run: Run,
+    inputs: Inputs,
+    networks: Networks,
+    surveys: dict[str, ModeSurvey],
+    requirement: Provision,
+    rules: Rules,
+    people: FloatArray,
+    supply: Supply,
+    speed: float,
+) -> _CellAccess:
+    assert requirement.minutes is not None
+    limit_s = minutes_to_s(requirement.minutes) * speed
+    mode_of_cell = np.append(rules.mode, _outsiders(requirement))[inputs.cell_committee]
+    cell, facility, time_s = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
+    known = np.zeros(len(people), dtype=bool)
+    assert inputs.cells is not None
+    cell_xy = xy_of(inputs.cells)
+    serving = np.flatnonzero(supply.serving)
+    for mode in networks.of:
+        rows = np.flatnonzero(mode_of_cell == mode)
+        if not len(rows):
+            continue
+        snapped = run.snap(networks, mode, cell_xy[rows])
+        known[rows] = snapped.on_network
+        places = renumber(places_by(run, inputs, networks, surveys, mode), serving, len(supply.serving))
+
+        search = functools.partial(_search, networks.of[mode], snapped, places, limit_s)
+        max_snap_m = run.config.network.max_snap_m
+        key = (networks.key, mode, cell_xy[rows], places.xy, places.facility, limit_s, max_snap_m)
+        pairs = run.kept(search, "catchment", *key)
+        cell.append(rows[pairs.cell])
+        facility.append(serving[pairs.facility])
+        time_s.append(pairs.time_s)
+    joined = CatchmentPairs(np.concatenate(cell), np.concatenate(facility), np.concatenate(time_s))
+    weights = _weights(requirement, joined.time_s, limit_s, speed)
+    low = two_step(joined.cell, joined.facility, weights, people, supply.low).access
+    high, endless_cell = low, np.zeros(len(people), dtype=bool)
+    if (supply.high > supply.low).any():
+        endless = np.isinf(supply.high)
+        high = two_step(joined.cell, joined.facility, weights, people, np.where(endless, 0.0, supply.high)).access
+        endless_cell[joined.cell[endless[joined.facility] & (weights > 0)]] = True
+    return _CellAccess(low, high, endless_cell, known)
+
+
+def _search(network: Network, cells: Snapped, places: Places, limit_s: float, _: object) -> CatchmentPairs:
+    return catchment_pairs(network, cells, places, limit_s)
+
+
+def _outsiders(requirement: Provision) -> str:
+    mode = requirement.mode
+    return "walk" if mode in (None, "zone") else str(mode)
+
+
+def _weights(requirement: Provision, time_s: FloatArray, limit_s: float, speed: float) -> FloatArray:
+    if requirement.method == "gaussian":
+        return weights_gaussian(time_s, limit_s)
+    if requirement.method == "e2sfca":
+        return weights_steps(time_s, [(step.minutes * speed, step.weight) for step in requirement.steps])
+    return weights_2sfca(time_s, limit_s)
+
+
+def _cell_verdicts(
+    found: _CellAccess, inputs: Inputs, rules: Rules, requirement: Provision, covered: bool
+) -> CellVerdicts:
+    asked = np.append(rules.reason == "", False)[inputs.cell_committee]
+    enough = requirement.per * found.low >= requirement.at_least
+    settled = enough | (~found.endless & (requirement.per * found.high < requirement.at_least))
+    known = asked & found.known & settled & covered
+    return CellVerdicts(asked, known, known & enough)
+
+
+def _no_access(n: int) -> Access:
+    nothing = np.full(n, np.nan)
+    return Access(
+        on_network=np.ones(n, dtype=bool),
+        time_s=nothing,
+        distance_m=nothing,
+        facility=np.full(n, -1, dtype=np.int64),
+        count_within=np.zeros(n, dtype=np.int64),
+        any_path=np.zeros(n, dtype=bool),
+        lost_nearby=np.zeros(n, dtype=bool),
+    )
