@@ -12,11 +12,15 @@ import pandas as pd
 import pytest
 
 from circle15 import pipeline
+from circle15.cache import open_cache
 from circle15.config import load_config
 from circle15.errors import ConfigError, InputError, Notes
 from circle15.inputs.streets import read_streets
 from circle15.network.graph import build_network
+from circle15.network.snap import snap
+from circle15.network.travel import Places, nearest
 from circle15.stages.read import hash_inputs, mode_speeds
+from circle15.stages.run import Clock, xy_of
 from circle15.standard.load import load_standard
 from kit import Oracle
 
@@ -386,20 +390,41 @@ def test_one_stray_committee_is_named_and_does_not_move_the_crs(district, tmp_pa
         run(district, tmp_path / "out")
 
 
-def test_too_few_facilities_leave_people_unknown_and_have_no_shortfall_of_time(district, tmp_path):
+def test_people_are_covered_where_they_reach_as_many_as_are_asked_for(district, tmp_path):
+    """Cells against a search from each pharmacy of its own; committees that reach too few have no shortfall of time."""
     edit(district, '"pudong-2021"', '"own.toml"')
     own = district.parent / "own.toml"
     lines = own.read_text("utf-8").splitlines()
     index = next(i for i, line in enumerate(lines) if '"pharmacy.reach"' in line)
-    lines[index] = lines[index].replace("min_count = 1", "min_count = 30")
+    lines[index] = lines[index].replace("min_count = 1", "min_count = 3")
     own.write_text("\n".join(lines), "utf-8")
     run(district, tmp_path / "out")
-    rows = verdicts(tmp_path / "out").query("type_id == 'pharmacy' and reason == 'too_few'")
-    assert len(rows) > 10
-    assert (rows.count_within < 30).all()
-    assert (rows.population_unknown == rows.population).all()
-    gaps = pd.read_csv(tmp_path / "out/csv/gaps.csv").query("reason == 'too_few'")
+    rows = verdicts(tmp_path / "out").query("type_id == 'pharmacy' and verdict in ('pass', 'fail')")
+    assert set(rows.reason) >= {"too_few", "within"}
+    assert (rows.query("reason == 'too_few'").value < 3).all()
+    gaps = pd.read_csv(tmp_path / "out/csv/gaps.csv").query("reason == 'too_few' and type_id == 'pharmacy'")
     assert gaps.shortfall_s.isna().all()
+    assert (gaps.shortfall_count + rows.query("reason == 'too_few'").count_within.to_numpy() == 3).all()
+
+    loaded = load_config(district)
+    store = pipeline.Run(loaded, load_standard(str(own), own.parent), {}, open_cache(None), Notes(), Clock(Quiet()))
+    inputs, networks, _ = pipeline._prepare(store)
+    pharmacies = inputs.facilities.table.query("type_id == 'pharmacy'")
+    network = networks.of["walk"]
+    cells = inputs.cells.assign(committee=inputs.cell_committee).query("committee >= 0")
+    snapped = snap(network, xy_of(cells), 300.0)
+    count = np.zeros(len(cells), dtype=int)
+    for place in xy_of(pharmacies):
+        one = Places(snap(network, place[None, :], 300.0), place[None, :], np.zeros(1, dtype=int))
+        count += np.nan_to_num(nearest(network, snapped, one, 900.0).time_s, nan=np.inf) <= 900.0
+    covered = cells.total.where(count >= 3, 0.0).groupby(cells.committee).sum()
+    checked = 0
+    for row, committee in enumerate(inputs.committees.committee_id):
+        found = rows.loc[committee].iloc[0] if committee in rows.index else None
+        if found is not None and found["mode"] == "walk":
+            assert found.population_covered == pytest.approx(covered.get(row, 0.0))
+            checked += found.population_covered > 0
+    assert checked > 5
 
 
 def test_a_source_that_is_no_plain_file_is_never_taken_for_unchanged(district):

@@ -17,18 +17,20 @@ from circle15.config import Config
 from circle15.errors import Circle15Error, Notes
 from circle15.outputs.manifest import Manifest, is_current
 from circle15.outputs.write import check_writable, read_rates, write_run
+from circle15.stages.explain import Case, check_type, explain_one, row_of_committee
 from circle15.stages.overrides import override
 from circle15.stages.people import place_people
 from circle15.stages.read import build_networks, check_places, hash_inputs, read_inputs, resolve
 from circle15.stages.record import balance, counts, draw, engine_figures
 from circle15.stages.results import assemble
-from circle15.stages.run import Clock, Progress, Run
+from circle15.stages.run import Clock, Inputs, Networks, Progress, Run
 from circle15.stages.scopes import judge_scopes
 from circle15.stages.sensitivity import factors, find_turning, scaled
 from circle15.stages.traits import place_facilities, traits_of
 from circle15.stages.travel import survey_modes
 from circle15.stages.verdicts import judge_all, note_providers
 from circle15.standard.load import load_standard
+from circle15.standard.resolve import Traits
 from circle15.tables import Results
 
 __all__ = ["Outcome", "Progress", "compute"]
@@ -136,8 +138,51 @@ def compute(
     return Outcome(out, results.rates, notes, False, clock.timings, files, len(results.gaps))
 
 
-def _detect(run: Run, manifest: Manifest) -> tuple[Results, Manifest]:
-    """Return what was found, and the manifest with what there is to tell of it."""
+def explain(
+    config: Config,
+    *,
+    committee: str,
+    type_id: str,
+    standard: str | None = None,
+    as_of: int | None = None,
+    cache: Path | None = None,
+    progress: Progress,
+) -> tuple[Case, Notes]:
+    """Explain the verdicts of one committee and type; only what they need is computed, and nothing is written.
+
+    Parameters
+    ----------
+    committee, type_id : str
+        Ids.
+    config, standard, as_of, cache, progress
+        As for `compute`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such committee or type, or no requirement of committees names the type.
+    InputError, ComputeError
+        As `compute`.
+    """
+    config = _override(config, standard, as_of, None)
+    clock, notes = Clock(progress), Notes()
+    with clock.stage("check"):
+        catalogue = load_standard(config.run.standard, config.folder)
+        hashes = hash_inputs(config)
+    run = Run(config, catalogue, hashes, open_cache(cache), notes, clock)
+    check_type(catalogue, type_id)
+    inputs, networks, traits = _prepare(run)
+    row = row_of_committee(inputs, committee)
+    book = [(one, rules) for one, rules in resolve(catalogue, traits) if type_id in one.types]
+    surveys = survey_modes(run, inputs, networks, book)
+    with clock.stage("verdicts"):
+        judged, overrides = override(run, inputs, judge_all(run, inputs, networks, surveys, book))
+        case = explain_one(run, inputs, networks, surveys, traits, judged, row, type_id, overrides)
+    return case, notes
+
+
+def _prepare(run: Run) -> tuple[Inputs, Networks, Traits]:
+    """Read everything, and give people and facilities their places."""
     clock = run.clock
     with clock.stage("inputs"):
         inputs = read_inputs(run)
@@ -146,7 +191,14 @@ def _detect(run: Run, manifest: Manifest) -> tuple[Results, Manifest]:
         check_places(run, inputs, networks)
     with clock.stage("people"):
         inputs = place_facilities(run, place_people(run, inputs, networks))
-        book = resolve(run.standard, traits_of(run, inputs))
+        return inputs, networks, traits_of(run, inputs)
+
+
+def _detect(run: Run, manifest: Manifest) -> tuple[Results, Manifest]:
+    """Return what was found, and the manifest with what there is to tell of it."""
+    clock = run.clock
+    inputs, networks, traits = _prepare(run)
+    book = resolve(run.standard, traits)
     every_speed = [book, *(scaled(book, f) for f in factors(run.sensitivity))] if run.sensitivity else [book]
     surveys = survey_modes(run, inputs, networks, [pair for one in every_speed for pair in one])
     with clock.stage("verdicts"):

@@ -58,8 +58,9 @@ def judge_cells(
     on_network: BoolArray,
     committee: IntArray,
     threshold_s: FloatArray,
-    covered_type: bool | BoolArray,
+    covered_type: bool,
     lost_nearby: BoolArray,
+    enough: BoolArray | None = None,
 ) -> CellVerdicts:
     """Judge each cell by its committee's threshold.
 
@@ -73,15 +74,17 @@ def judge_cells(
         Row of the committee, -1 for none.
     threshold_s : float64 array of shape (committees,)
         Inclusive; NaN where the requirement does not apply.
-    covered_type : bool, or bool array of shape (cells,)
+    covered_type : bool
         Whether it can be said of the type at all: a source claims to know every facility of it.
     lost_nearby : bool array of shape (cells,)
         Whether a facility that is off the network lies within the threshold by straight line; such a cell is covered
         by another facility or unknown.
+    enough : bool array of shape (cells,), optional
+        Whether as many facilities as are asked for are within the threshold, where that is more than one.
     """
     limit = np.where(committee >= 0, threshold_s[committee], np.nan)
     asked = np.isfinite(limit)
-    reached = within(time_s, np.where(asked, limit, -1.0))
+    reached = within(time_s, np.where(asked, limit, -1.0)) if enough is None else asked & enough
     known = asked & on_network & covered_type & (reached | ~lost_nearby)
     return CellVerdicts(asked, known, known & reached)
 

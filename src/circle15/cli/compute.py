@@ -1,23 +1,22 @@
 """``circle15 compute``: from a configuration to verdicts, files and a table of rates."""
 
 import math
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from circle15.cli.common import cache_folder, cache_options, from_here, year_option
 from circle15.cli.report import as_json, as_tables, text_of_rate
 from circle15.cli.terminal import Stages, Terminal
-from circle15.errors import ConfigError, OutputError, Problem
+from circle15.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from circle15.config import Config
     from circle15.pipeline import Outcome
 
 EXIT_NOT_MET = 1
-FIRST_YEAR, LAST_YEAR = 1900, 2200
 
 EXAMPLE = """
 \b
@@ -31,21 +30,12 @@ Examples:
 @click.command(epilog=EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder to write; wins over run.out.")
-@click.option(
-    "--as-of", type=click.IntRange(FIRST_YEAR, LAST_YEAR), metavar="YEAR", help="Facilities open in that year count."
-)
+@year_option
 @click.option("--standard", metavar="ID|PATH", help="Hold the district against this standard; wins over run.standard.")
 @click.option(
     "--engine", type=click.Choice(["pandana", "scipy"]), help="Engine of the travel times; both give the same verdicts."
 )
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    envvar="CIRCLE15_CACHE",
-    help="Folder for intermediate results.  [env: CIRCLE15_CACHE; default: ~/.cache/circle15]",
-)
-@click.option("--no-cache", is_flag=True, help="Keep no intermediate results and use none.")
+@cache_options
 @click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, which some spreadsheets need.")
 @click.option("--fresh", is_flag=True, help="Write anew even if the outputs are those that this run would give.")
 @click.option(
@@ -93,7 +83,7 @@ def compute(
         raise click.UsageError("-q and -v exclude each other", context)
     terminal: Terminal = context.ensure_object(Terminal)
     terminal.verbosity = int(verbose) - int(quiet)
-    store = _cache_folder(context, cache, no_cache=no_cache)
+    store = cache_folder(context, cache, no_cache=no_cache)
 
     # Late, so that --help and a mistyped option answer at once: these bring the geospatial libraries.
     from circle15.config import load_config  # noqa: PLC0415
@@ -107,7 +97,7 @@ def compute(
         outcome = pipeline.compute(
             loaded,
             out=folder,
-            standard=_from_here(standard),
+            standard=from_here(standard),
             as_of=as_of,
             engine=engine,
             cache=store,
@@ -123,37 +113,6 @@ def compute(
     terminal.print_data(as_json(outcome) if json_wanted else as_tables(outcome))
     if fail_under is not None and not _meets(outcome, fail_under, terminal):
         context.exit(EXIT_NOT_MET)
-
-
-def _cache_folder(context: click.Context, cache: Path | None, *, no_cache: bool) -> Path | None:
-    """Return the folder for intermediate results: the one asked for, else the user's usual place; None for none."""
-    if no_cache:
-        if context.get_parameter_source("cache") == click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError("--cache and --no-cache exclude each other", context)
-        return None
-    try:
-        folder = cache or _usual_cache()
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home folder
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        if cache is not None:
-            remedy = "Choose another folder with --cache, or none with --no-cache."
-            raise OutputError(Problem(f"cannot be made the cache ({why})", str(cache), remedy=remedy)) from error
-        if context.obj.verbosity >= 0:
-            context.obj.say(f"note: nothing is cached: the usual place cannot be written ({why})")
-        return None
-    return folder
-
-
-def _usual_cache() -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "circle15"
-
-
-def _from_here(standard: str | None) -> str | None:
-    """Return a standard's path as seen from where the command runs; inside a configuration it starts at its folder."""
-    is_path = standard is not None and (standard.endswith(".toml") or Path(standard).name != standard)
-    return str(Path(standard).resolve()) if standard is not None and is_path else standard
 
 
 def _out_folder(config: "Config", out: Path | None) -> Path:

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from circle15.inputs.towns import facility_towns
 from circle15.stages.run import Inputs, Run
 from circle15.standard.resolve import Traits
 from circle15.units import FloatArray
@@ -29,5 +30,5 @@ def _density(run: Run, inputs: Inputs, total: FloatArray) -> FloatArray:
 
 def place_facilities(run: Run, inputs: Inputs) -> Inputs:
     """Give every facility its town."""
-    town = np.full(len(inputs.facilities.table), "", dtype=object)
+    town = facility_towns(inputs.facilities.table, inputs.committees, run.notes)
     return dataclasses.replace(inputs, facility_town=town)

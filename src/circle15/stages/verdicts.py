@@ -16,10 +16,14 @@ from circle15.assess.coverage import judge_cells
 from circle15.assess.quality import Attribute, Within, attribute_of, judge_quality
 from circle15.assess.reach import Access, disc_leaves, judge
 from circle15.errors import Notes
+from circle15.network.catchment import CatchmentPairs, catchment_pairs
+from circle15.network.graph import Network
+from circle15.network.snap import Snapped
 from circle15.network.survey import answer
+from circle15.network.travel import Places
 from circle15.stages.catchments import judge_catchment
 from circle15.stages.run import Inputs, Networks, RuleBook, Run
-from circle15.stages.travel import ModeSurvey
+from circle15.stages.travel import ModeSurvey, renumber
 from circle15.standard.model import Standard
 from circle15.standard.requirements import Provision, Quality, Reach
 from circle15.standard.resolve import Rules, serving_any, serving_types
@@ -89,15 +93,14 @@ class _Judge:
         edge = (verdict == "fail") & _edge_affected(inputs, self.surveys, rules, serving, self.known_area)
         cell_verdicts = None
         if inputs.cells is not None and self.people:
-            # how many facilities a cell reaches is not surveyed: of several that are asked for, nothing can be said
-            single = rules.min_count[inputs.cell_committee] == 1
             cell_verdicts = judge_cells(
                 cells.time_s,
                 cells.on_network,
                 inputs.cell_committee,
                 rules.threshold_s,
-                covered & single,
+                covered,
                 cells.lost_nearby,
+                self._several(rules, serving),
             )
         return Judged(requirement, rules, access, verdict, reason, edge, cells=cell_verdicts)
 
@@ -114,8 +117,31 @@ class _Judge:
         edge = (verdict == "fail") & _edge_affected(self.inputs, self.surveys, rules, serving, self.known_area)
         return Judged(requirement, rules, access, verdict, reason, edge)
 
+    def _several(self, rules: Rules, serving: tuple[str, ...]) -> BoolArray | None:
+        """Return which cells reach as many facilities as are asked for; None where one is enough for everybody."""
+        if (rules.min_count <= 1).all():
+            return None
+        committee, table = self.inputs.cell_committee, self.inputs.facilities.table
+        count = np.zeros(len(committee), dtype=np.int64)
+        rows = np.flatnonzero(table["type_id"].isin(serving).to_numpy())
+        for mode, one in self.surveys.items():
+            limit_s = np.where(rules.mode == mode, rules.threshold_s, np.nan)
+            if not np.isfinite(limit_s).any():
+                continue
+            places = renumber(one.places, rows, len(table))
+            search = functools.partial(_all_pairs, one.router.network, one.cells, places, float(np.nanmax(limit_s)))
+            pairs = self.run.kept(search, "several", one.key, one.cells, places.xy, places.facility, np.nanmax(limit_s))
+            cell = one.cell_row[pairs.cell]
+            inside = within(pairs.time_s, np.where(np.isfinite(limit_s), limit_s, -1.0)[committee[cell]])
+            count += np.bincount(cell[inside], minlength=len(count))
+        return count >= rules.min_count[committee]
+
     def _exists(self, serving: tuple[str, ...]) -> bool:
         return bool(self.inputs.facilities.table["type_id"].isin(serving).any())
+
+
+def _all_pairs(network: Network, cells: Snapped, places: Places, limit_s: float, _: object) -> CatchmentPairs:
+    return catchment_pairs(network, cells, places, limit_s)
 
 
 def _with_attribute(
