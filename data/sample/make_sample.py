@@ -41,6 +41,9 @@ RASTER = (-1500, -5000, 5800, 4000)
 """West, south, east, north of the population raster; outside of the streets' box it holds no data."""
 PIXEL = 100
 NODATA = -9999.0
+AGE_SHARES = {"age_0_2": (0.02, 0.0175, 0.025, 0.0125), "age_60_plus": (0.25, 0.3125, 0.1875, 0.375)}
+"""Share of each group among the people outside of the towns, and in each of `TOWNS`; sums of powers of two, so that
+nothing is rounded where it matters."""
 
 
 def moved(geometries: Iterable[shapely.Geometry]) -> npt.NDArray[np.object_]:
@@ -100,11 +103,22 @@ def write_population(streets: Streets, rng: np.random.Generator, path: Path) -> 
     empty = shapely.union_all([RIVER, *wet, *(box(*park.box) for park in PARKS)])
     persons = np.where(shapely.contains(empty, grid), 0, persons)
     known = shapely.contains(box(WEST, SOUTH, EAST + 50, NORTH), grid)
-    profile = {"driver": "GTiff", "dtype": "float32", "count": 1, "height": len(y), "width": len(x), "nodata": NODATA}
-    corner = rasterio.transform.from_origin(ORIGIN[0] + west, ORIGIN[1] + north, PIXEL, PIXEL)
-    with rasterio.open(path, "w", crs=CRS, transform=corner, compress="deflate", **profile) as raster:
-        raster.write(np.where(known, persons, NODATA).astype(np.float32), 1)
+    write_raster(path, np.where(known, persons, NODATA))
+    for group, (elsewhere, *shares) in AGE_SHARES.items():
+        share = np.full(grid.shape, elsewhere)
+        for town, own in zip(TOWNS, shares, strict=True):
+            share[shapely.contains(box(*town.box), grid)] = own
+        write_raster(path.with_name(f"{group}.tif"), np.where(known, persons * share, NODATA))
     return int(persons[known].sum())
+
+
+def write_raster(path: Path, values: npt.NDArray[np.float64]) -> None:
+    """Write one band over the whole of `RASTER`."""
+    height, width = values.shape
+    profile = {"driver": "GTiff", "dtype": "float32", "count": 1, "height": height, "width": width, "nodata": NODATA}
+    corner = rasterio.transform.from_origin(ORIGIN[0] + RASTER[0], ORIGIN[1] + RASTER[3], PIXEL, PIXEL)
+    with rasterio.open(path, "w", crs=CRS, transform=corner, compress="deflate", **profile) as raster:
+        raster.write(values.astype(np.float32), 1)
 
 
 Facility = tuple[str, str, XY, int | None, int | None, int | None, int | None]
@@ -122,6 +136,8 @@ CAPACITY = {
     "affordable_nursery": (20, 90),
 }
 """Places or beds, from and to."""
+SMALL_AREA_M2 = {"elderly_neighborly_point": 60, "elderly_activity_room": 120}
+"""Floor area that does not differ."""
 FLOOR_AREA_M2 = {
     "elderly_service_center": (600, 1500),
     "elderly_care_home": (500, 1200),
@@ -162,7 +178,7 @@ def make_facilities(streets: Streets, rng: np.random.Generator) -> list[Facility
 def figures(type_id: str, rng: np.random.Generator) -> tuple[int | None, int | None, int | None, None]:
     """Return capacity, floor area, opening and closing year of a scattered facility; one in four has no year."""
     capacity = int(rng.integers(*CAPACITY[type_id])) if type_id in CAPACITY else None
-    area = int(rng.integers(*FLOOR_AREA_M2[type_id])) if type_id in FLOOR_AREA_M2 else None
+    area = int(rng.integers(*FLOOR_AREA_M2[type_id])) if type_id in FLOOR_AREA_M2 else SMALL_AREA_M2.get(type_id)
     opens = int(rng.integers(1985, 2023)) if rng.random() < 0.75 else None
     return capacity, area, opens, None
 
@@ -190,9 +206,15 @@ def write_facilities(facilities: list[Facility], folder: Path) -> None:
     header = ("id", "type", "name", "lon", "lat", "capacity", "opens", "closes")
     write_csv(folder / "schools.csv", header, rows)
     shops = [f for f in facilities if f[0] in SHOPS]
-    rows = [(f"P{n:03}", f[0], f[1], f"{f[2][0] + ORIGIN[0]:.1f}", f"{f[2][1] + ORIGIN[1]:.1f}", *f[4:])
-            for n, f in enumerate(shops, start=1)]  # fmt: skip
-    header = ("编号", "类型", "名称", "x", "y", "建筑面积", "启用年", "停用年")
+    markets = [f for f in shops if f[0] == "wet_market"]
+    rows = [
+        (
+            *(f"P{n:03}", f[0], f[1], f"{f[2][0] + ORIGIN[0]:.1f}", f"{f[2][1] + ORIGIN[1]:.1f}", *f[4:]),
+            ("否" if f in markets[-2:] else "是") if f in markets else None,
+        )
+        for n, f in enumerate(shops, start=1)
+    ]
+    header = ("编号", "类型", "名称", "x", "y", "建筑面积", "启用年", "停用年", "标准化")
     write_csv(folder / "shops_gb18030.csv", header, rows, "gb18030")
     rest = [f for f in facilities if f[0] not in SCHOOLS + SHOPS]
     keys = ("type", "name", "xy", "capacity", "floor_area_m2", "opens", "closes")
