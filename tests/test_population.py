@@ -169,7 +169,7 @@ def test_bad_numbers_of_people(tmp_path):
     found = {problem.what: problem.rows for problem in caught.value.problems}
     assert found == {
         '"cell_id" occurs more than once': ("4",),
-        '"total" is not a number': ("2",),
+        '"total" is not a number: "many"': ("2",),
         '"total" is infinite': ("4",),
         '"total" is missing (NaN or empty)': ("3",),
         '"total" is below 0': ("1",),
@@ -184,12 +184,12 @@ def test_suppressed_cells_are_left_out_by_where_and_counted(tmp_path):
     assert codes(notes) == {"population.where": 1, "population.total": 5}
 
 
-def test_a_group_larger_than_its_total_is_noted(tmp_path):
-    path = write_text(tmp_path / "p.csv", HEAD, f"1,5,6,{EAST},{NORTH}", f"2,5,6.5,{EAST},{NORTH}")
+def test_a_group_larger_than_its_total_by_rounding_is_noted(tmp_path):
+    path = write_text(tmp_path / "p.csv", HEAD, f"1,5,6,{EAST},{NORTH}", f"2,5,4,{EAST},{NORTH}")
     notes = Notes()
     read(path, notes, **KEYS)
     assert codes(notes) == {"population.group_above_total": 1, "population.total": 10}
-    assert notes.items[0].rows == ("2",)
+    assert notes.items[0].rows == ("1",)
 
 
 def test_polygons_become_points_inside_of_them(tmp_path):

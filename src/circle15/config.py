@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from circle15.errors import ConfigError, Problem
 from circle15.toml import problems_of, read_toml
 
-
 Datum = Literal["wgs84", "gcj02", "bd09"]
 """What longitudes and latitudes are measured against: WGS 84 (CGCS2000 is the same here), or a Chinese map's offset."""
 
@@ -115,6 +114,7 @@ class FetchConfig(_Section):
     facilities: str = "osm_facilities.gpkg"
     mapping: str = "osm"
     overpass_url: str | None = None
+    buffer_m: float | None = Field(default=None, gt=0)
 
 
 class Config(_Section):
@@ -174,6 +174,8 @@ def _contradictions(config: Config, where: str) -> list[Problem]:
             problems.append(
                 Problem("from_osm takes its types from a mapping", place, remedy="Remove type and type_column.")
             )
+        elif item.from_osm and item.datum != "wgs84":
+            problems.append(Problem(f'datum = "{item.datum}" contradicts from_osm', place, remedy="OSM is WGS 84."))
         elif item.source is not None and (item.type is None) == (item.type_column is None):
             problems.append(
                 Problem("needs either type or type_column, and not both", place, remedy='E.g. type = "kindergarten".')

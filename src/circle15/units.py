@@ -40,6 +40,11 @@ def distance_m(time_s: float | FloatArray, kmh: float | FloatArray) -> FloatArra
     return np.asarray(time_s, dtype=np.float64) * np.asarray(kmh, np.float64) / (SECONDS_PER_HOUR / METRES_PER_KM)
 
 
+def m2_to_km2(area_m2: FloatArray) -> FloatArray:
+    """Return an area in square metres in square kilometres."""
+    return area_m2 / METRES_PER_KM**2
+
+
 def within(time_s: FloatArray, threshold_s: float | FloatArray) -> npt.NDArray[np.bool_]:
     """Return which times meet their threshold, inclusively (see `TIME_TOLERANCE_S`); NaN never does."""
     return np.asarray(time_s) <= np.asarray(threshold_s) + TIME_TOLERANCE_S

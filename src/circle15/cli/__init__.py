@@ -16,7 +16,11 @@ from typing import NoReturn
 import click
 
 from circle15 import __version__
+from circle15.cli.check import check
 from circle15.cli.compute import compute
+from circle15.cli.explain import explain
+from circle15.cli.fetch import fetch
+from circle15.cli.init import init
 from circle15.cli.terminal import Terminal, mute_stdout
 from circle15.errors import Circle15Error, ComputeError
 
@@ -38,7 +42,11 @@ def circle15(context: click.Context) -> None:
         context.exit(EXIT_USAGE)
 
 
+circle15.add_command(init)
+circle15.add_command(fetch)
+circle15.add_command(check)
 circle15.add_command(compute)
+circle15.add_command(explain)
 
 
 def main() -> NoReturn:

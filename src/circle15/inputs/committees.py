@@ -14,6 +14,8 @@ from pyproj.exceptions import ProjError
 
 from circle15.config import AreasConfig, Config
 from circle15.errors import ConfigError, InputError, Notes, Problem, raise_if_any
+from circle15.inputs.ids import match_ids
+from circle15.inputs.land import LAND
 from circle15.inputs.vector import POINTS, POLYGONS, Layer, Wanted, load_layer, parse_crs
 from circle15.standard.model import Standard
 from circle15.standard.resolve import zone_ids
@@ -88,8 +90,9 @@ def read_committees(config: Config, crs: pyproj.CRS | None, standard: Standard, 
     Returns
     -------
     GeoDataFrame
-        Columns of `tables.COMMITTEES`, ``geometry`` (the centre; None where `choose_centres` has to find it) and
-        ``area`` (a polygon or None), sorted by ``committee_id``; its ``crs`` is the run's.
+        Columns of `tables.COMMITTEES`, ``land_km2`` if the file has it, ``geometry`` (the centre; None where
+        `choose_centres` has to find it) and ``area`` (a polygon or None), sorted by ``committee_id``; its ``crs``
+        is the run's.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def read_committees(config: Config, crs: pyproj.CRS | None, standard: Standard, 
     source = config.committees
     wanted = Wanted(
         "committees",
-        COMMITTEES,
+        (*COMMITTEES, LAND),
         "committee_id",
         shapes=POINTS + POLYGONS,
         other_columns=False,
@@ -116,7 +119,8 @@ def read_committees(config: Config, crs: pyproj.CRS | None, standard: Standard, 
     _check_scale(crs, located, config)
     table = layer.project(crs)
     table["area"] = _areas_of(table, areas.project(crs) if areas else None)
-    table = table.loc[:, [*(column.name for column in COMMITTEES), "geometry", "area"]].set_crs(crs)
+    land = [LAND.name] if LAND.name in table else []
+    table = table.loc[:, [*(column.name for column in COMMITTEES), *land, "geometry", "area"]].set_crs(crs)
     table["geometry"] = [_centre_of(shape) for shape in table.geometry]
     table = table.sort_values("committee_id", ignore_index=True)
     _note_committees(table, notes, has_areas=source.areas is not None)
@@ -135,6 +139,7 @@ def _check_committees(layer: Layer, standard: Standard) -> None:
             remedy = f"Known: {', '.join(KIND_WORDS)}. Others can be left out with where."
             layer.problems.append(Problem(f'"kind" has {found}', layer.where, layer.label(other), remedy))
     contract = [Column(c.name, required=c.required, unique=c.unique) for c in COMMITTEES]  # kinds are checked above
+    contract += [LAND] if LAND.name in table else []
     layer.problems += check_columns(table, contract, layer.where, layer.label)
     table["zone"], unknown = zone_ids(standard, table["zone"].to_numpy(dtype=object))
     if unknown.any():
@@ -155,11 +160,8 @@ def _load_areas(config: Config, source: AreasConfig, committees: Layer, notes: N
     if "committee_id" not in areas.table or "committee_id" not in committees.table:
         return areas
     ids = committees.table["committee_id"]
-    stray = ~areas.table["committee_id"].isin(ids).to_numpy() & (areas.table["committee_id"] != "").to_numpy()
-    if stray.any():
-        remedy = "Correct these ids, or leave the rows out with where."
-        problem = Problem("areas of committees that do not exist", areas.where, areas.label(stray), remedy)
-        areas.problems.append(problem)
+    what = "areas of committees that do not exist"
+    areas.problems += match_ids(areas.table["committee_id"], ids, areas.where, areas.label, what=what)
     shapes = committees.table.geometry
     drawn = np.array([s is not None and s.geom_type in POLYGONS for s in shapes], dtype=bool)
     twice = drawn & ids.isin(areas.table["committee_id"]).to_numpy()

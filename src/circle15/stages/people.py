@@ -86,7 +86,7 @@ def densities(run: Run, inputs: Inputs) -> FloatArray:
     none = land == 0
     text = f"{none.sum()} committees have no land, so no density: their area is all water, or land_km2 is 0"
     run.notes.add("committees.no_land", int(none.sum()), text, inputs.committees["committee_id"][none])
-    people = _by_committee(inputs, inputs.persons)
+    people = inputs.population["total"]
     known = land > 0  # NaN isn't
     nothing[known] = people[known] / land[known]
     return nothing
@@ -100,21 +100,9 @@ def group_shares(inputs: Inputs) -> dict[str, FloatArray]:
     dict of str to float64 array of shape (committees,)
         0 to 100 by group, as the rules of a standard ask for it; NaN where nobody lives. Empty without population.
     """
-    if inputs.cells is None:
-        return {}
-    people = _by_committee(inputs, inputs.persons)
-    shares = {}
-    for group in groups_of(inputs.cells):
-        own = _by_committee(inputs, inputs.cells[group].to_numpy(dtype=np.float64))
-        shares[group] = np.full(len(people), np.nan)
-        shares[group][people > 0] = 100.0 * own[people > 0] / people[people > 0]
-    return shares
-
-
-def _by_committee(inputs: Inputs, persons: FloatArray) -> FloatArray:
-    inside = inputs.cell_committee >= 0
-    sums = np.bincount(inputs.cell_committee[inside], weights=persons[inside], minlength=len(inputs.committees))
-    return sums.astype(np.float64)
+    people = inputs.population
+    somebody = np.where(people["total"] > 0, people["total"], np.nan) if people else np.empty(0)
+    return {group: 100.0 * persons / somebody for group, persons in people.items() if group != "total"}
 
 
 def _nearest_committee(

@@ -8,11 +8,15 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pyproj
+import shapely
+from pyproj.enums import TransformDirection
 
 from circle15.cache import hash_file, hash_of
-from circle15.config import Config
+from circle15.config import Config, Datum
 from circle15.errors import Notes, raise_if_any
 from circle15.inputs.committees import read_committees, run_crs
+from circle15.inputs.datum import NAMES as DATUMS
+from circle15.inputs.datum import WGS84, from_wgs84, outside_china, to_wgs84
 from circle15.inputs.facilities import OSM_MAPPING, read_facilities
 from circle15.inputs.mapping import mapping_path
 from circle15.inputs.population import read_population
@@ -20,14 +24,18 @@ from circle15.inputs.streets import read_streets
 from circle15.inputs.vector import check_overlap
 from circle15.network.compounds import build_gated_network
 from circle15.network.graph import ModeSpeeds, Network, build_network
+from circle15.network.shift import MIN_POINTS, best_shift, choose_points, compare_shifts
 from circle15.stages.run import Inputs, Networks, RuleBook, Run
 from circle15.standard.model import Standard
 from circle15.standard.requirements import Provision, Quality, Reach
 from circle15.standard.resolve import Traits, possible_modes, resolve_rules, speed_kmh
 from circle15.tables import TRAVEL_MODES, FacilityTable
+from circle15.units import FloatArray
 
 POINTS_ELSEWHERE = (".vrt", ".ovf")
 """Files that only name others, which GDAL then reads."""
+POINT_IDS = (0, 4)
+"""Shapely's numbers of Point and MultiPoint."""
 
 
 def hash_inputs(config: Config) -> dict[str, str]:
@@ -114,6 +122,61 @@ def check_places(run: Run, inputs: Inputs, networks: Networks) -> None:
     for source, part in table.groupby("source", sort=True):
         problems += check_overlap(part, box, str(source))
     raise_if_any(problems)
+
+
+def check_shift(run: Run, inputs: Inputs, networks: Networks) -> None:
+    """Note sources whose points fit the streets clearly better in another datum than the configuration declares.
+
+    Committees and facilities given as points are looked at, source by source, those that lie in China. What comes from
+    the network's own OSM file can't lie off it.
+    """
+    config = run.config
+    given = inputs.committees[inputs.committees.geometry.notna()]
+    sources = [("committees.shifted", Path(config.committees.source).name, config.committees.datum, given)]
+    # a table of facilities knows its sources in the configuration's order
+    for item, name in zip(config.facilities, inputs.facilities.extents, strict=False):
+        table = inputs.facilities.table
+        datum = item.entrances.datum if item.entrances else item.datum
+        if not item.from_osm:
+            sources.append(("facilities.shifted", name, datum, table[table["source"] == name]))
+    for code, name, datum, table in sources:
+        xy = _points_in_china(table)
+        xy = xy[choose_points(xy)]
+        if len(xy) < MIN_POINTS:
+            continue
+        found = best_shift(compare_shifts(networks.of["walk"], xy, _other_datums(xy, inputs.crs, datum)))
+        if found is not None:
+            text = (
+                f"{name}: its places look shifted against the streets; they fit better {found.name} (on average "
+                f"{found.moved_m:.0f} m to the nearest street, not {found.given_m:.0f} m, of {found.points} places). "
+                f'Is its datum "{datum}", and that of the streets "{config.network.datum}"?'
+            )
+            run.notes.add(code, found.points, text)
+
+
+def _points_in_china(table: gpd.GeoDataFrame) -> FloatArray:
+    """Return the first point of every row that is one or several points and lies in China, shape (points, 2)."""
+    shapes = np.asarray(table.geometry.array)
+    shapes = shapes[np.isin(shapely.get_type_id(shapes), POINT_IDS) & ~shapely.is_empty(shapes)]
+    coordinates, owner = shapely.get_coordinates(shapes, return_index=True)
+    xy: FloatArray = coordinates[np.unique(owner, return_index=True)[1]]
+    lon, lat = pyproj.Transformer.from_crs(table.crs, WGS84, always_xy=True).transform(*xy.T)
+    return xy[~outside_china(lon, lat)]
+
+
+def _other_datums(xy: FloatArray, crs: pyproj.CRS, declared: Datum) -> dict[str, FloatArray]:
+    """Return where points would lie if another datum were the true one, by how a message calls it."""
+    to_degrees = pyproj.Transformer.from_crs(crs, WGS84, always_xy=True)
+    lon, lat = to_degrees.transform(*xy.T)
+    as_read = from_wgs84(lon, lat, declared)
+    moved = {f"as {DATUMS[one]}": to_wgs84(*as_read, one) for one in DATUMS if one != declared}
+    if declared == "wgs84":  # somebody may have taken off an offset that was not there
+        for one in (other for other in DATUMS if other != "wgs84"):
+            moved[f"if {DATUMS[one]}'s offset was taken off without need"] = from_wgs84(lon, lat, one)
+    return {
+        name: np.stack(to_degrees.transform(*place, direction=TransformDirection.INVERSE), axis=1)
+        for name, place in moved.items()
+    }
 
 
 def resolve(standard: Standard, traits: Traits) -> RuleBook:

@@ -2,30 +2,21 @@
 
 import dataclasses
 
-import numpy as np
-
 from circle15.inputs.towns import facility_towns
+from circle15.stages.people import densities, group_shares
 from circle15.stages.run import Inputs, Run
 from circle15.standard.resolve import Traits
-from circle15.units import FloatArray
 
 
 def traits_of(run: Run, inputs: Inputs) -> Traits:
     """Return each committee's zone, kind, density and population groups."""
     committees = inputs.committees
-    population = inputs.population
-    total = population.get("total", np.full(len(committees), np.nan))
-    somebody = np.where(total > 0, total, np.nan)
     return Traits(
         committees["zone"].to_numpy(dtype=object),
         committees["kind"].to_numpy(dtype=object),
-        _density(run, inputs, total),
-        {group: 100.0 * persons / somebody for group, persons in population.items() if group != "total"},
+        densities(run, inputs),
+        group_shares(inputs),
     )
-
-
-def _density(run: Run, inputs: Inputs, total: FloatArray) -> FloatArray:
-    return np.full(len(inputs.committees), np.nan)
 
 
 def place_facilities(run: Run, inputs: Inputs) -> Inputs:

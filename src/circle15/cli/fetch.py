@@ -1,0 +1,80 @@
+"""``circle15 fetch``: streets and facilities around the committees, from OpenStreetMap."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from circle15.cli.terminal import Stages, Terminal
+from circle15.errors import Circle15Error, Notes
+
+if TYPE_CHECKING:
+    from circle15.config import Config
+    from circle15.inputs.fetch import Fetched
+
+EXAMPLE = """
+\b
+Examples:
+  circle15 fetch my-district.toml
+  circle15 fetch my-district.toml --overpass-url https://overpass.example.org/api --fresh
+"""
+
+
+@click.command(epilog=EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--overpass-url", metavar="URL", help="Ask this Overpass server; wins over fetch.overpass_url.")
+@click.option("--fresh", is_flag=True, help="Fetch again what is there, and replace it.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no stages and no notes, errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the rows that notes concern, and tracebacks.")
+@click.pass_context
+def fetch(
+    context: click.Context, *, config: Path, overpass_url: str | None, fresh: bool, quiet: bool, verbose: bool
+) -> None:
+    """Get the streets and the facilities around the committees that CONFIG names, from OpenStreetMap.
+
+    Writes network.source and fetch.facilities. stdout takes the lines that make the facilities part of CONFIG.
+    """
+    if quiet and verbose:
+        raise click.UsageError("-q and -v exclude each other", context)
+    terminal: Terminal = context.ensure_object(Terminal)
+    terminal.verbosity = int(verbose) - int(quiet)
+
+    # Late, so that --help and a mistyped option answer at once: these bring the geospatial libraries.
+    from circle15.config import load_config  # noqa: PLC0415
+
+    loaded = load_config(config)
+
+    from circle15.inputs import fetch as library  # noqa: PLC0415
+
+    notes = Notes()
+    try:
+        with Stages(terminal) as stages:
+            fetched = library.fetch(loaded, overpass_url=overpass_url, fresh=fresh, notes=notes, progress=stages)
+            stages.done()
+    except Circle15Error as error:
+        error.notes = notes
+        raise
+    terminal.written = True
+    terminal.tell_notes(notes)
+    if terminal.verbosity >= 0:
+        _tell(terminal, fetched)
+    terminal.print_data(snippet(loaded, fetched))
+
+
+def _tell(terminal: Terminal, fetched: "Fetched") -> None:
+    if fetched.reach_m is not None:
+        terminal.say(
+            f"asked for {fetched.reach_m:,.0f} m around every committee; data © OpenStreetMap contributors, ODbL"
+        )
+    for path in (fetched.network, fetched.facilities):
+        terminal.say(f"{path}: {'kept, it was there (--fresh fetches again)' if path in fetched.kept else 'written'}")
+
+
+def snippet(config: "Config", fetched: "Fetched") -> str:
+    """Return the lines that make fetched facilities a source of the configuration."""
+    source = os.path.relpath(fetched.facilities, config.folder).replace(os.sep, "/")
+    lines = [f'    "{name}",' for name in fetched.covers]
+    return "\n".join(
+        ["[[facilities]]", f'source = "{source}"', 'type_column = "type_id"', "covers = [", *lines, "]", ""]
+    )
