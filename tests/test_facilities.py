@@ -1,7 +1,6 @@
 """Facilities: types, claims, years, ids and extents over several sources."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import geopandas as gpd
 import pandas as pd
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from circle15.errors import ConfigError, InputError, Notes
 from circle15.inputs import facilities
 from circle15.inputs.facilities import read_facilities
+from circle15.inputs.mapping import Mapping
 from circle15.tables import FacilityTable
 from tables_kit import EAST, NORTH, STANDARD, codes, make_config, write_text
 
@@ -41,7 +41,11 @@ def many(folder: Path, *rows: str, notes: Notes | None = None, **keys) -> Facili
 def mapping(monkeypatch):
     """A mapping of three codes that claims one type, and an OSM file of two places."""
     known = {"0141": "kindergarten", "090": "pharmacy", "777": "opera_house"}
-    stub = SimpleNamespace(type_of=known.get, covers=lambda: ("kindergarten", "opera_house"))
+    types = [
+        {"id": "kindergarten", "confidence": "high", "any": [{"amenity": "kindergarten"}]},
+        {"id": "pharmacy", "confidence": "low"},
+    ]
+    stub = Mapping.model_validate({"codes": known, "types": types})
     monkeypatch.setattr(facilities, "load_mapping", lambda name, folder: stub)
 
     def places(path, crs, mapping, notes):
@@ -191,12 +195,11 @@ def test_open_in_the_year(tmp_path):
 
 def test_years_that_cannot_be(tmp_path):
     with pytest.raises(InputError) as caught:
-        many(tmp_path, row("a", opens=2020, closes=2019), row("b", opens="2020-09-01"), row("c", opens=2020.5))
+        many(tmp_path, row("a", opens=2020, closes=2019), row("c", opens=2020.5))
     found = {problem.what: problem.rows for problem in caught.value.problems}
     assert found == {
         '"closes" is before "opens"': ("a",),
-        '"opens" is not a number': ("b",),
-        '"opens" is not a whole number': ("c",),
+        '"opens" has "2020.5": no year': ("c",),
     }
 
 

@@ -6,9 +6,13 @@ that no source covers is unknown. What a source covers is, unless ``covers`` say
 - with ``type``: that type;
 - with ``type_column`` alone: the types that occur in it (a file that knows of the whole catalogue, and holds none of
   some types, has to say so with ``covers``);
-- with a mapping, or ``from_osm``: the types that the mapping knows with high or medium confidence.
+- with a mapping, or ``from_osm``: the types that the mapping knows with high or medium confidence; of a table not those
+  that follow from an area which some of its rows lack.
 """
 
+import dataclasses
+import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,16 +23,20 @@ import shapely
 
 from circle15.config import Config, FacilitiesConfig
 from circle15.errors import Circle15Error, ConfigError, InputError, Notes, Problem, raise_if_any
+from circle15.inputs.codes import CodeBook, apply_mapping, area_of
+from circle15.inputs.duplicates import settle_duplicates
+from circle15.inputs.entrances import join_entrances, load_entrances
 from circle15.inputs.formats import nearest
 from circle15.inputs.mapping import Mapping, load_mapping
 from circle15.inputs.osm import read_osm_places
 from circle15.inputs.vector import Layer, Wanted, label, load_layer
+from circle15.inputs.years import take_years
 from circle15.standard.model import Standard
 from circle15.tables import FACILITIES, Column, FacilityTable, check_columns, clean_text
 
 OSM_SUFFIXES = (".osm", ".osm.pbf", ".osm.bz2", ".osm.gz", ".pbf")
 
-NOT_OF_OSM = ("layer", "crs", "encoding", "columns", "set", "where")
+NOT_OF_OSM = ("layer", "crs", "encoding", "columns", "set", "where", "entrances")
 """Keys that mean nothing with ``from_osm``."""
 
 # The types are held against the standard apart, and ids are made where a source has none.
@@ -37,6 +45,16 @@ ROWS = tuple(column for column in FACILITIES if column.name not in ("facility_id
 
 OSM_MAPPING = "osm"
 """The mapping of ``from_osm`` where the configuration names none."""
+
+YEARS = ("opens", "closes")
+
+TWICE = '"facility_id" occurs more than once'
+TWICE_REMEDY = (
+    "Make each one unique; several entrances of one facility go into a table of their own, named by entrances."
+)
+
+TYPO = 0.8
+"""How like a type of the standard a mapping's has to be (difflib's ratio) to be taken for a misspelling of it."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +84,8 @@ def read_facilities(
     network_path : Path
         The network's file, for ``from_osm``.
     notes : Notes
-        Gets facilities that are not open, whose code is in no mapping or whose type is not in the standard, and types
-        that occur although no source covers them.
+        Gets facilities that are not open, whose code is in no mapping or whose type is not in the standard, types
+        that occur although no source covers them, and what two sources have or seem to have both.
 
     Returns
     -------
@@ -88,6 +106,9 @@ def read_facilities(
     errors: list[Circle15Error] = []
     for number, (item, name) in enumerate(zip(config.facilities, names, strict=True), start=1):
         where = f"{config.path}, facilities[{number}]"
+        if item.drop_duplicates and number == 1:
+            remedy = "Remove it here, or put the source that is to win first."
+            errors.append(ConfigError(Problem("drop_duplicates has no earlier source to go by", where, remedy=remedy)))
         try:
             read = _read_osm if item.from_osm else _read_file
             path = network_path if item.source is None else config.resolve(item.source)
@@ -99,6 +120,8 @@ def read_facilities(
     raise_if_any(_shared_ids(sources))
     table = _join(sources, crs)
     table = _open_in(table, config.run.as_of, notes)
+    dropping = {name for item, name in zip(config.facilities, names, strict=True) if item.drop_duplicates}
+    table = settle_duplicates(table, names, dropping, notes)
     covered = {
         t.id: tuple(s.name for s in sources if t.id in s.covers)
         for t in standard.types
@@ -133,29 +156,39 @@ def _read_file(
     notes: Notes,
 ) -> _Source:
     claimed = _claimed(item, standard, where)
-    mapping = load_mapping(item.mapping, config.folder) if item.mapping else None
+    mapping = _table_mapping(item, config, standard, where, notes)
     if item.type_column:
         _refuse_two_types(item, where)
         item = item.model_copy(update={"columns": {**item.columns, "type_id": item.type_column}})
     elif item.type:
         item = item.model_copy(update={"set": {**item.set, "type_id": item.type}})
     layer = load_layer(item, path, Wanted("facilities", FACILITIES, "facility_id"), notes)
-    given = "facility_id" in layer.table
-    if not given:
-        stem = name.replace(path.suffix, "", 1)
-        layer.table["facility_id"] = [f"{stem}:{number + 1}" for number in layer.table.index]
-    ids = (Column("facility_id", required=True, unique=True), Column("type_id", required=True))
-    layer.problems += check_columns(layer.table, [*ids, *ROWS], layer.where, layer.label)
-    layer.problems += _check_years(layer)
+    _name_rows(layer, item, name, path, where)
+    if mapping is not None and "name" not in layer.table and CodeBook(mapping).asks_names:
+        remedy = 'Map one, e.g. columns = { name = "名称" }.'
+        what = f'no column "name", by which the mapping "{item.mapping}" tells types of one code apart'
+        layer.problems.append(Problem(what, layer.where, remedy=remedy))
+    _check_rows(layer, notes)
     if mapping is None:
         layer.problems += _unknown_types(layer, standard)
+    entrances = _load_entrances(item, layer, config, notes)
+    raise_if_any(layer.problems + (entrances.problems if entrances else []))
     table = layer.project(crs)
     extent = shapely.GeometryCollection(list(table.geometry)).convex_hull
-    if mapping is not None:
-        table = _apply(mapping, table, item.type_column or "code", standard, path, notes)
+    area_m2 = area_of(table.geometry.to_numpy())
+    if entrances is not None:
+        table = join_entrances(table, entrances.project(crs), name, notes)
+    if mapping is None:
+        covers = tuple(table["type_id"])
+    else:
+        table, unmeasured = apply_mapping(mapping, table, item.type_column or "code", area_m2, path.name, notes)
+        covers = tuple(one for one in mapping.covers_by_codes() if one not in unmeasured)
+        table = _only_types_of(table, standard, path.name, notes)
     table["source"] = name
-    found = mapping.covers() if mapping is not None else tuple(table["type_id"])
-    return _Source(name, layer.where, table, _in_order(found if claimed is None else claimed, standard), extent)
+    covers = _in_order(covers if claimed is None else claimed, standard)
+    if mapping is not None:
+        _note_without_rows(covers, table, path.name, notes)
+    return _Source(name, layer.where, table, covers, extent)
 
 
 def _read_osm(
@@ -179,12 +212,55 @@ def _read_osm(
     raise_if_any(problems, ConfigError)
     claimed = _claimed(item, standard, where)
     mapping = load_mapping(item.mapping or OSM_MAPPING, config.folder)
+    if not any(rule.by_tags for rule in mapping.types):
+        remedy = "Name one that says which tags a type has, or none for the one that is shipped."
+        raise ConfigError(Problem(f'the mapping "{item.mapping}" is not for OSM tags', where, remedy=remedy))
     table = read_osm_places(path, crs, mapping, notes)
     contract = [*(c for c in FACILITIES if c.name in ("facility_id", "type_id")), *ROWS]
     raise_if_any(check_columns(table, contract, str(path), label(table, "facility_id")))
     table = _only_types_of(table, standard, name, notes)
     table["source"] = name
-    return _Source(name, str(path), table, _in_order(mapping.covers() if claimed is None else claimed, standard), None)
+    covers = _in_order(mapping.covers_by_tags() if claimed is None else claimed, standard)
+    return _Source(name, str(path), table, covers, None)
+
+
+def _table_mapping(
+    item: FacilitiesConfig, config: Config, standard: Standard, where: str, notes: Notes
+) -> Mapping | None:
+    """Return the mapping of a table's codes, if it has one; note what in it speaks of other data than the table's."""
+    if item.mapping is None or item.source is None:
+        return None
+    mapping = load_mapping(item.mapping, config.folder)
+    if not CodeBook(mapping).codes:
+        remedy = "Name one with codes, e.g. amap; osm is for from_osm."
+        raise ConfigError(Problem(f'the mapping "{item.mapping}" has no codes', where, remedy=remedy))
+    known = [one.id for one in standard.types]
+    named = [*(rule.id for rule in mapping.types), *mapping.codes.values()]
+    typos = {
+        one: near[0]
+        for one in dict.fromkeys(named)
+        if one not in known and (near := difflib.get_close_matches(one, known, n=1, cutoff=TYPO))
+    }
+    words = ", ".join(f"{one} (is it {near}?)" for one, near in typos.items())
+    text = f'the mapping "{item.mapping}" names types that the standard does not have but for their spelling: {words}'
+    notes.add("facilities.mapping_types", len(typos), text, typos)
+    converted = "datum" in item.model_fields_set and item.datum == "wgs84"
+    if mapping.datum not in (None, item.datum) and not converted:
+        given = f"is declared to be {item.datum}" if "datum" in item.model_fields_set else "declares no datum"
+        text = (
+            f'{Path(item.source).name}: data with codes of "{item.mapping}" is {mapping.datum} as a rule, and this '
+            f'source {given}: its places may lie some 500 m off. Declare datum = "{mapping.datum}", or "wgs84" if they '
+            "were converted"
+        )
+        notes.add(f"facilities.{Path(item.mapping).stem}_datum", 1, text)
+    return mapping
+
+
+def _load_entrances(item: FacilitiesConfig, layer: Layer, config: Config, notes: Notes) -> Layer | None:
+    if item.entrances is None or "facility_id" not in layer.table:
+        return None
+    path = config.resolve(item.entrances.source)
+    return load_entrances(item.entrances, path, layer.table["facility_id"], notes, filtered=item.where is not None)
 
 
 def _refuse_two_types(item: FacilitiesConfig, where: str) -> None:
@@ -215,7 +291,27 @@ def _in_order(types: tuple[str, ...], standard: Standard) -> tuple[str, ...]:
 # rows --------------------------------------------------------------------------------------------------------------
 
 
-def _check_years(layer: Layer) -> list[Problem]:
+def _name_rows(layer: Layer, item: FacilitiesConfig, name: str, path: Path, where: str) -> None:
+    """Make ids from file and row where a source has none."""
+    if "facility_id" in layer.table:
+        return
+    if item.entrances is not None:
+        remedy = 'Map a column of ids, e.g. columns = { facility_id = "编号" }.'
+        raise ConfigError(Problem("entrances need facilities with a facility_id", where, remedy=remedy))
+    stem = name.replace(path.suffix, "", 1)
+    layer.table["facility_id"] = [f"{stem}:{number + 1}" for number in layer.table.index]
+
+
+def _check_rows(layer: Layer, notes: Notes) -> None:
+    """Hold all columns against their contract in place; findings go to the layer's problems."""
+    take_years(layer, YEARS, "facilities", notes)
+    ids = (Column("facility_id", required=True, unique=True), Column("type_id", required=True))
+    found = check_columns(layer.table, [*ids, *ROWS], layer.where, layer.label)
+    layer.problems += [dataclasses.replace(one, remedy=TWICE_REMEDY) if one.what == TWICE else one for one in found]
+    layer.problems += _check_order(layer)
+
+
+def _check_order(layer: Layer) -> list[Problem]:
     early = (layer.table["closes"] < layer.table["opens"]).to_numpy()
     if not early.any():
         return []
@@ -234,20 +330,6 @@ def _unknown_types(layer: Layer, standard: Standard) -> list[Problem]:
     ]
 
 
-def _apply(
-    mapping: Mapping, table: gpd.GeoDataFrame, code_column: str, standard: Standard, path: Path, notes: Notes
-) -> gpd.GeoDataFrame:
-    """Translate codes to types; codes that the mapping does not have leave their rows out, counted by code."""
-    codes = table["type_id"]
-    types = codes.map({code: mapping.type_of(code) for code in dict.fromkeys(codes)})
-    unmapped = codes[types.isna()]
-    counts = ", ".join(f"{code} ({number})" for code, number in unmapped.value_counts(sort=True).sort_index().items())
-    text = f"{path.name}: {len(unmapped)} rows left out, since the mapping has no type for their code: {counts}"
-    notes.add("facilities.unmapped", len(unmapped), text, table["facility_id"][types.isna()])
-    table = table.assign(**({} if code_column in table else {code_column: codes}), type_id=types)
-    return _only_types_of(table.loc[types.notna()], standard, path.name, notes)
-
-
 def _only_types_of(table: gpd.GeoDataFrame, standard: Standard, name: str, notes: Notes) -> gpd.GeoDataFrame:
     """Leave out what a mapping knows and the standard does not ask for."""
     foreign = ~table["type_id"].isin([t.id for t in standard.types])
@@ -255,6 +337,12 @@ def _only_types_of(table: gpd.GeoDataFrame, standard: Standard, name: str, notes
     text = f"{name}: {foreign.sum()} facilities left out, since the standard has no such type: {types}"
     notes.add("facilities.not_in_standard", foreign.sum(), text, table["facility_id"][foreign])
     return table.loc[~foreign].copy()
+
+
+def _note_without_rows(covers: Sequence[str], table: gpd.GeoDataFrame, name: str, notes: Notes) -> None:
+    absent = [one for one in covers if one not in set(table["type_id"])]
+    text = f"{name}: {len(absent)} types that the source covers have no place in it; it is taken at its word"
+    notes.add("facilities.types_without_places", len(absent), text, absent)
 
 
 # all sources -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Mappings: from OSM tags, or from the codes of a table, to the types of the standard.
 
-A mapping is a TOML file; ``configs/mappings/osm.toml`` describes the form at its top. What it knows of a type with high
-or medium confidence, a source read by it covers: where it finds none, there is none.
+A mapping is a TOML file; ``configs/mappings/osm.toml`` describes the form at its top, and ``amap.toml`` that of codes
+with names. What it knows of a type with high or medium confidence, a source read by it covers: where it finds none,
+there is none. `circle15.inputs.codes` applies a mapping to a table, `circle15.inputs.osm` to an OSM file.
 """
 
 import math
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from circle15.config import Datum
 from circle15.errors import ConfigError, Problem, raise_if_any
 from circle15.inputs.formats import nearest
 from circle15.toml import problems_of, read_toml
@@ -22,6 +24,8 @@ from circle15.toml import problems_of, read_toml
 NAME_KEYS = ("name", "name:zh")
 """OSM keys in which a condition's ``name`` is searched."""
 ANY = "*"
+CODE = "code"
+"""The key of a condition that asks for a code in a table's type column."""
 
 
 def _as_tuple(value: object) -> object:
@@ -75,6 +79,19 @@ class Condition(_Part):
         """Key → values of which one is enough."""
         return self.__pydantic_extra__
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of which a table's row must have one, if this condition is for tables; else none."""
+        return self.tags[CODE] if self.tags.keys() == {CODE} else ()
+
+    def has_codes(self, codes: Collection[str], name: str) -> bool:
+        """Return whether a table's row meets everything but the area; a condition on OSM tags never holds."""
+        if self.tags.keys() - {CODE}:
+            return False
+        if CODE in self.tags and ANY not in self.codes and not any(code in self.codes for code in codes):
+            return False
+        return self.name is None or self.name.search(name) is not None
+
     def has_tags(self, tags: dict[str, str]) -> bool:
         """Return whether an object meets everything but the area."""
         for key, wanted in self.tags.items():
@@ -125,6 +142,16 @@ class TypeRule(_Part):
                 return None if excluded else number
         return None
 
+    @property
+    def by_tags(self) -> bool:
+        """Whether some condition of `any` is for OSM objects."""
+        return any(not condition.codes for condition in self.any)
+
+    @property
+    def by_codes(self) -> bool:
+        """Whether some condition of `any` is for rows of a table."""
+        return any(condition.codes for condition in self.any)
+
 
 class Ignored(_Part):
     """Objects that a reader might expect among the facilities and that are counted instead."""
@@ -147,9 +174,12 @@ class Mapping(_Part):
         Code in a table's type column → type.
     ignored : tuple of Ignored
         What is counted and left out.
+    datum : str or None
+        What the coordinates of such data are usually measured against (``gcj02`` for Amap).
     """
 
     name: str = ""
+    datum: Datum | None = None
     types: tuple[TypeRule, ...] = ()
     codes: dict[str, str] = {}
     ignored: tuple[Ignored, ...] = ()
@@ -159,6 +189,16 @@ class Mapping(_Part):
         low = {rule.id for rule in self.types if rule.confidence == "low"}
         every = [*(rule.id for rule in self.types), *self.codes.values()]
         return tuple(name for name in dict.fromkeys(every) if name not in low)
+
+    def covers_by_tags(self) -> tuple[str, ...]:
+        """Return those of `covers` that are found in an OSM file."""
+        found = {rule.id for rule in self.types if rule.by_tags}
+        return tuple(name for name in self.covers() if name in found)
+
+    def covers_by_codes(self) -> tuple[str, ...]:
+        """Return those of `covers` that are found in a table by its codes."""
+        found = {*self.codes.values(), *(rule.id for rule in self.types if rule.by_codes)}
+        return tuple(name for name in self.covers() if name in found)
 
     def type_of(self, code: str) -> str | None:
         """Return the type of a code, None if the mapping does not have it."""
