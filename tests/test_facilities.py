@@ -255,3 +255,32 @@ def test_other_columns_are_kept_and_have_one_type(tmp_path):
     assert list(found.table["grade"]) == ["01", "2"]
     assert pd.isna(found.table["area"].iloc[0])
     assert found.table["area"].iloc[1] == 1.5
+
+
+# parts -------------------------------------------------------------------------------------------------------------
+
+
+def with_part(folder: Path, column: str, kind: str, whole: str, part: str) -> FacilityTable:
+    write_text(folder / "parts.csv", f"id,type,x,y,capacity,{column}", f"a,{kind},{EAST},{NORTH},{whole},{part}")
+    return read(folder, {**MANY, "source": "parts.csv"})
+
+
+def test_parts_are_numbers_and_reach_the_table(tmp_path):
+    found = with_part(tmp_path, "capacity_as_primary_school", "nine_year_school", "900", "500")
+    assert found.table["capacity_as_primary_school"].tolist() == [500.0]
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "part", "message"),
+    [
+        ("capacity_as_primary_school", "nine_year_school", "901", 'add up to more than "capacity"'),
+        ("capacity_as_primary_school", "kindergarten", "5", "does not provide primary_school"),
+        ("capacity_as_primary_schol", "nine_year_school", "5", 'Did you mean "primary_school"'),
+        ("capacity_as_primary_school", "nine_year_school", "many", "is not a number"),
+        ("capacity_as_primary_school", "nine_year_school", "-1", "is below 0"),
+    ],
+)
+def test_bad_parts(tmp_path, column, kind, part, message):
+    with pytest.raises(InputError) as caught:
+        with_part(tmp_path, column, kind, "900", part)
+    assert message in str(caught.value)

@@ -125,7 +125,7 @@ def test_one_facility_counts_once_for_a_group_of_types():
     )
 )
 def test_over_all_types_nothing_is_counted_twice(rows):
-    """What a school splits among its types adds up to what it has, so the types' sums add up to the whole."""
+    """A school's own part and those of what it provides add up to what it has, so the types' sums do to the whole."""
     kinds, capacity, part = zip(*rows, strict=True)
     nine = np.array([k == "nine_year" for k in kinds])
     whole = np.array(capacity)
@@ -133,13 +133,25 @@ def test_over_all_types_nothing_is_counted_twice(rows):
         {
             "facility_id": [str(n) for n in range(len(rows))],
             "type_id": kinds,
-            "capacity": np.where(nine, 0.0, whole),  # what is split is no longer its own
-            "capacity_as_primary": np.where(nine, whole * np.array(part), NAN),
-            "capacity_as_junior": np.where(nine, whole * (1 - np.array(part)), NAN),
+            "capacity": whole,
+            "capacity_as_primary": np.where(nine, whole * np.array(part) / 2, NAN),
+            "capacity_as_junior": np.where(nine, whole * (1 - np.array(part)) / 3, NAN),
         }
     )
-    total = sum(supply_of(STANDARD, table, [t], "capacity").low.sum() for t in ("nine_year", "primary", "junior"))
-    assert total == pytest.approx(whole.sum())
+    each = [supply_of(STANDARD, table, [t], "capacity") for t in ("nine_year", "primary", "junior")]
+    assert sum(one.low.sum() for one in each) == pytest.approx(whole.sum())
+    together = supply_of(STANDARD, table, ["nine_year", "primary", "junior"], "capacity")
+    assert together.low == pytest.approx(whole)
+    assert together.high == pytest.approx(whole)
+
+
+def test_a_part_that_is_not_told_is_at_most_what_is_left():
+    table = schools(capacity_as_primary=[600, NAN, NAN])
+    junior = supply_of(STANDARD, table, ["junior"], "capacity")
+    assert (junior.low[0], junior.high[0]) == (0.0, 400.0)
+    assert supply_of(STANDARD, table, ["nine_year"], "capacity").low[0] == 400.0
+    both = supply_of(STANDARD, table, ["primary", "junior"], "capacity")
+    assert (both.low[0], both.high[0]) == (600.0, 1000.0)
 
 
 def test_added_since_counts_what_opened_by_then_for_sure_and_the_untold_at_most():

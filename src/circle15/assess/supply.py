@@ -1,10 +1,10 @@
 """How much facilities offer: sums with what is known for sure, and with what it may be at most.
 
-A facility counts once in a requirement, whatever it provides. Its count is 1 wherever it serves; its capacity and
-floor area belong to its own type. Of what it provides beside that it counts as much as a column ``capacity_as_<type>``
-(``floor_area_m2_as_<type>``) says, so that over all types nothing is counted twice. Where a figure is missing, it may
-be anything; where only the whole is known, anything up to it. A sum is then an interval, and a verdict is given only if
-both of its ends agree.
+A facility counts once in a requirement, whatever it provides. Its count is 1 wherever it serves. Its capacity and floor
+area belong to its own type, but for the parts that columns ``capacity_as_<type>`` (``floor_area_m2_as_<type>``) give to
+what it provides beside that: over all types nothing is counted twice. Where a figure is missing, it may be anything;
+where only the whole is known, the part of a type that it provides is anything up to it. A sum is then an interval, and
+a verdict is given only if both of its ends agree.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ import pandas as pd
 
 from circle15 import tables
 from circle15.standard.model import Standard
-from circle15.standard.resolve import serving_any
+from circle15.standard.resolve import serving_any, serving_types
 from circle15.units import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -61,26 +61,37 @@ def supply_of(standard: Standard, facilities: pd.DataFrame, types: Sequence[str]
         ones = serving.astype(np.float64)
         return Supply(serving, ones, ones.copy())
     whole = facilities[measure].to_numpy(dtype=np.float64)
-    low = np.where(own, np.nan_to_num(whole), 0.0)
-    high = np.where(own, np.where(np.isnan(whole), np.inf, whole), 0.0)
-    beside = serving & ~own
-    part, told = _parts(facilities, types, measure)
-    low[beside] = part[beside]
-    unsaid = np.where(np.isnan(whole), np.inf, whole)
-    high[beside] = np.where(told, part, unsaid)[beside]
-    return Supply(serving, low, high)
+    told, left, open_ended = _parts(standard, facilities, types, measure)
+    rest = np.where(np.isnan(whole), np.inf, np.maximum(whole - left, 0.0))
+    low = np.where(own & np.isfinite(rest), told + rest, told)
+    high = np.where(own | open_ended, told + rest, told)
+    return Supply(serving, np.where(serving, low, 0.0), np.where(serving, high, 0.0))
 
 
-def _parts(facilities: pd.DataFrame, types: Sequence[str], measure: str) -> tuple[FloatArray, BoolArray]:
-    """Return what columns ``<measure>_as_<type>`` say, and for which facilities any of them says something."""
-    part, told = np.zeros(len(facilities)), np.zeros(len(facilities), dtype=bool)
+def parts_of(facilities: pd.DataFrame, measure: str) -> dict[str, FloatArray]:
+    """Return what each column ``<measure>_as_<type>`` gives to its type; arrays of shape (facilities,), NaN untold."""
+    start = f"{measure}_as_"
+    names = [str(name) for name in facilities.columns if str(name).startswith(start)]
+    return {
+        name.removeprefix(start): pd.to_numeric(facilities[name], errors="coerce").to_numpy(dtype=np.float64)
+        for name in names
+    }
+
+
+def _parts(
+    standard: Standard, facilities: pd.DataFrame, types: Sequence[str], measure: str
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Return the parts told for some types, those told for any, and whether one of some that it provides is untold."""
+    parts, n = parts_of(facilities, measure), len(facilities)
+    told, left, open_ended = np.zeros(n), np.zeros(n), np.zeros(n, dtype=bool)
+    for part in parts.values():
+        left += np.nan_to_num(part)
     for type_id in types:
-        name = f"{measure}_as_{type_id}"
-        if name in facilities:
-            figures = pd.to_numeric(facilities[name], errors="coerce").to_numpy(dtype=np.float64)
-            part += np.nan_to_num(figures)
-            told |= ~np.isnan(figures)
-    return part, told
+        part = parts.get(type_id, np.full(n, np.nan))
+        told += np.nan_to_num(part)
+        beside = facilities["type_id"].isin(serving_types(standard, type_id)[1:]).to_numpy()
+        open_ended |= beside & np.isnan(part)
+    return told, left, open_ended
 
 
 def added_since(facilities: pd.DataFrame, year: int, supply: Supply) -> Supply:

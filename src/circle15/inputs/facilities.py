@@ -29,6 +29,7 @@ from circle15.inputs.entrances import join_entrances, load_entrances
 from circle15.inputs.formats import nearest
 from circle15.inputs.mapping import Mapping, load_mapping
 from circle15.inputs.osm import read_osm_places
+from circle15.inputs.parts import check_parts
 from circle15.inputs.vector import Layer, Wanted, label, load_layer
 from circle15.inputs.years import take_years
 from circle15.standard.model import Standard
@@ -170,7 +171,7 @@ def _read_file(
         layer.problems.append(Problem(what, layer.where, remedy=remedy))
     _check_rows(layer, notes)
     if mapping is None:
-        layer.problems += _unknown_types(layer, standard)
+        layer.problems += [*_unknown_types(layer, standard), *check_parts(layer, standard)]
     entrances = _load_entrances(item, layer, config, notes)
     raise_if_any(layer.problems + (entrances.problems if entrances else []))
     table = layer.project(crs)

@@ -7,6 +7,8 @@ Assumptions, all after the OSM wiki's pages on ``access``, ``oneway``, ``cyclewa
   next less specific tag decides.
 - ``access=yes`` opens no class of street that is closed to a mode by its kind; only the mode's own tag does.
 - ``destination`` and ``customers`` are open: a journey to a facility may end there.
+- ``private`` and ``residents`` are closed, but to those who live there (`resident_flags`); every other closed value is
+  closed to them too.
 - A street with ``area=yes`` stays; its outline is used.
 - Conditional tags (``access:conditional``…), lanes and turn restrictions are not read. ``oneway=reversible`` counts
   as both directions.
@@ -35,6 +37,8 @@ CLOSED_VALUES = frozenset(
     {"no", "private", "agricultural", "forestry", "delivery", "military", "emergency", "restricted", "employees"}
     | {"use_sidepath", "dismount", "permit", "psv", "bus", "residents", "staff", "unofficial", "0", "false"}
 )
+RESIDENT_VALUES = frozenset({"private", "residents"})
+"""Of the closed values, those that let in whoever lives there."""
 
 NOT_A_STREET = frozenset(
     {"construction", "proposed", "planned", "abandoned", "disused", "razed", "demolished", "dismantled", "removed"}
@@ -75,6 +79,10 @@ WALK_CYCLE_BARRIERS = frozenset(
 )
 
 
+PERMISSIVE = "permissive"
+"""An open value that no rule treats apart: what `RESIDENT_VALUES` mean to residents."""
+
+
 def main_class(highway: str) -> str:
     """Return the class of a ``highway`` value; of several (``a;b``) the first."""
     return highway.split(";", 1)[0].strip()
@@ -94,6 +102,21 @@ def way_flags(tags: Tags) -> Flags:
         0, `FORWARD`, `BACKWARD` or `BOTH` for each of `circle15.tables.MODES`.
     """
     return _way_flags(tuple(tags.get(key) for key in WAY_KEYS))
+
+
+def resident_flags(tags: Tags) -> Flags:
+    """Return the direction flags of a way for those who live along it: at least those of `way_flags`.
+
+    ``private`` and ``residents`` count as open; like every open value they open no class of street that is closed by
+    its kind, unless they stand at the mode's own tag.
+    """
+    return way_flags(_as_resident(tags))
+
+
+def _as_resident(tags: Tags) -> dict[str, str]:
+    """Return the tags with an open value wherever one lets residents in."""
+    own = {key for key in ACCESS_KEYS if key in tags and _parts(tags[key]) & RESIDENT_VALUES}
+    return {**tags, **dict.fromkeys(own, PERMISSIVE)}
 
 
 @lru_cache(maxsize=1 << 16)
@@ -189,6 +212,14 @@ def barrier_passes(tags: Tags) -> tuple[bool, bool, bool]:
     )
 
 
+def resident_passes(tags: Tags) -> tuple[bool, bool, bool]:
+    """Return the same for those who live behind the barrier: where access is private, they have the key."""
+    opened = _as_resident(tags)
+    if any(opened[key] != tags[key] for key in ACCESS_KEYS if key in tags):
+        opened.pop("locked", None)
+    return barrier_passes(opened)
+
+
 def unknown_access_values(tags: Tags) -> list[str]:
     """Return the access tags of a way whose value no rule knows, as ``key=value``."""
     return [f"{key}={tags[key]}" for key in ACCESS_KEYS if key in tags and _says_open(tags[key]) is None]
@@ -208,12 +239,16 @@ def _is_open(tags: Tags, keys: tuple[str, ...], own: tuple[str, ...], closed_by_
 @lru_cache(maxsize=1024)
 def _says_open(value: str) -> bool | None:
     """Return whether a value (of a list ``a;b``: any of it) is open, or None where no rule knows it."""
-    parts = {part.strip() for part in value.split(";")} | {value}
+    parts = _parts(value)
     if parts & OPEN_VALUES:
         return True
     if parts & CLOSED_VALUES:
         return False
     return None
+
+
+def _parts(value: str) -> set[str]:
+    return {part.strip() for part in value.split(";")} | {value}
 
 
 def _is_yes(tags: Tags, key: str) -> bool:

@@ -41,6 +41,8 @@ class Lines:
         Values of ``highway``.
     speed_kmh : float64 array of shape (lines,)
         A speed that overrides the mode's, else NaN.
+    residents : uint8 array of shape (lines, 3), or None
+        Direction flags for those who live there; None where only what is open to everybody is wanted.
     """
 
     vertex_xy: FloatArray
@@ -50,6 +52,7 @@ class Lines:
     road_class: npt.NDArray[np.int16]
     road_classes: tuple[str, ...]
     speed_kmh: FloatArray
+    residents: npt.NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,13 @@ class Barriers:
         Rows of `Lines.vertex_xy`.
     open_to : bool array of shape (barriers, 3)
         Whether each of `MODES` may pass.
+    open_to_residents : bool array of shape (barriers, 3)
+        The same for those who live behind it.
     """
 
     vertex: Int64Array
     open_to: BoolArray
+    open_to_residents: BoolArray
 
 
 def project(lon_lat: FloatArray, source_crs: CRS, crs: CRS, where: str) -> FloatArray:
@@ -180,9 +186,14 @@ def split(lines: Lines, barriers: Barriers | None, source: str, notes: Notes) ->
     vertices = lines.vertex[pick]
     u, v = lines.vertex[start], lines.vertex[stop]
     access = lines.access[line_of[start]]
+    private = None if lines.residents is None else lines.residents[line_of[start]]
     if barriers is not None and len(barriers.vertex):
-        access = access & _barrier_masks(barriers, u, v, len(lines.vertex_xy))
-    return _finish(lines, vertices, first, u, v, access, line_of[start], source, notes)
+        access = access & _barrier_masks(barriers.vertex, barriers.open_to, u, v, len(lines.vertex_xy))
+        if private is not None:
+            private &= _barrier_masks(barriers.vertex, barriers.open_to_residents, u, v, len(lines.vertex_xy))
+    if private is not None:
+        private[access > 0] = 0
+    return _finish(lines, vertices, first, u, v, access, private, line_of[start], source=source, notes=notes)
 
 
 def ranges(start: Int64Array, stop: Int64Array) -> tuple[Int64Array, Int64Array]:
@@ -199,7 +210,9 @@ def _finish(
     u: Int64Array,
     v: Int64Array,
     access: npt.NDArray[np.uint8],
+    private: npt.NDArray[np.uint8] | None,
     line: Int64Array,
+    *,
     source: str,
     notes: Notes,
 ) -> Streets:
@@ -216,7 +229,8 @@ def _finish(
             int(flat.sum()),
             f"{int(flat.sum())} street pieces without length: their ends were merged",
         )
-    keep = np.flatnonzero(~flat & (access > 0).any(axis=1))
+    wanted = access if private is None else access | private
+    keep = np.flatnonzero(~flat & (wanted > 0).any(axis=1))
     pick, kept_first = ranges(first[:-1][keep], first[1:][keep])
     # Merged vertices have the same coordinates, so any of a group stands for all.
     ends_of = np.concatenate([u[keep], v[keep]])
@@ -230,12 +244,18 @@ def _finish(
         v=ends[len(keep) :],
         xy=xy[pick],
         first=kept_first,
-        access={mode: np.ascontiguousarray(access[keep, i]) for i, mode in enumerate(MODES)},
+        access=_by_mode(access[keep]),
         road_class=lines.road_class[line],
         road_classes=lines.road_classes,
         speed_kmh=lines.speed_kmh[line],
         source=source,
+        private={} if private is None else _by_mode(private[keep]),
+        line=np.empty(0, dtype=np.int64) if private is None else line,
     )
+
+
+def _by_mode(flags: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.uint8]]:
+    return {mode: np.ascontiguousarray(flags[:, i]) for i, mode in enumerate(MODES)}
 
 
 def _with_stubs(lines: Lines, barriers: Barriers) -> tuple[Lines, BoolArray]:
@@ -267,13 +287,15 @@ def _with_stubs(lines: Lines, barriers: Barriers) -> tuple[Lines, BoolArray]:
     break_at = np.concatenate([is_barrier, np.ones(len(where), dtype=bool)])
     moved = Lines(
         np.concatenate([lines.vertex_xy, new_xy]), vertex, first,
-        lines.access, lines.road_class, lines.road_classes, lines.speed_kmh,
+        lines.access, lines.road_class, lines.road_classes, lines.speed_kmh, lines.residents,
     )  # fmt: skip
     return moved, break_at
 
 
-def _barrier_masks(barriers: Barriers, u: Int64Array, v: Int64Array, vertices: int) -> npt.NDArray[np.uint8]:
+def _barrier_masks(
+    vertex: Int64Array, open_to: BoolArray, u: Int64Array, v: Int64Array, vertices: int
+) -> npt.NDArray[np.uint8]:
     """Return, for each edge and mode, 255 where its ends let the mode pass and 0 where one of them does not."""
     passes = np.full((vertices, len(MODES)), 255, dtype=np.uint8)
-    passes[barriers.vertex] = np.where(barriers.open_to, 255, 0)
+    passes[vertex] = np.where(open_to, 255, 0)
     return passes[u] & passes[v]

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
-from circle15.config import SourceConfig
+from circle15.config import Datum, SourceConfig
 from circle15.errors import InputError, Notes, Problem, raise_if_any
 from circle15.inputs import osm_access, segments
+from circle15.inputs.datum import correct
 from circle15.inputs.osm_access import KNOWN_CLASSES
 from circle15.inputs.vector import LINES, Wanted, parse_crs, read_vector
 from circle15.tables import BACKWARD, BOTH, FORWARD, Streets
@@ -70,7 +71,9 @@ def _turned(direction: int) -> int:
     return {FORWARD: BACKWARD, BACKWARD: FORWARD}.get(direction, direction)
 
 
-def read_graphml(path: Path, crs: CRS, source_crs: str | None, notes: Notes) -> Streets:
+def read_graphml(
+    path: Path, crs: CRS, source_crs: str | None, notes: Notes, gated: bool = False, datum: Datum = "wgs84"
+) -> Streets:
     """Read a graph that osmnx saved.
 
     An edge and its twin in the other direction are one street, open both ways; an edge without twin is one-way by
@@ -87,11 +90,17 @@ def read_graphml(path: Path, crs: CRS, source_crs: str | None, notes: Notes) -> 
         CRS of the coordinates; by default the graph's own.
     notes : Notes
         Receives what was assumed.
+    gated : bool
+        Whether to read private streets too, apart from the public ones.
+    datum : {"wgs84", "gcj02", "bd09"}
+        What the coordinates are measured against.
 
     Raises
     ------
     InputError
         If the file is no GraphML of this kind, names no CRS, or holds coordinates that are no numbers.
+    ConfigError
+        If `datum` contradicts the CRS.
     """
     graph = _load_graph(path)
     own = source_crs or graph.graph.get("crs")
@@ -107,7 +116,8 @@ def read_graphml(path: Path, crs: CRS, source_crs: str | None, notes: Notes) -> 
     _note_unclassed(sum("highway" not in tags for tags in edges.tags), len(edges.tags), notes)
 
     size = np.array([len(inner) for inner in edges.inner])
-    all_xy = np.concatenate([node_xy, *edges.inner])
+    given = parse_crs(str(own), f"{path}: crs")
+    all_xy, found = correct(np.concatenate([node_xy, *edges.inner]), given, datum, "streets", str(path), notes)
     first = np.concatenate([[0], np.cumsum(size + 2)]).astype(np.int64)
     vertex = np.empty(first[-1], dtype=np.int64)
     inner = np.ones(first[-1], dtype=bool)
@@ -116,13 +126,14 @@ def read_graphml(path: Path, crs: CRS, source_crs: str | None, notes: Notes) -> 
     vertex[inner] = len(node_xy) + np.arange(size.sum())
     classes, road_class = _classes(edges.tags)
     lines = segments.Lines(
-        vertex_xy=segments.project(all_xy, parse_crs(str(own), f"{path}: crs"), crs, str(path)),
+        vertex_xy=segments.project(all_xy, found, crs, str(path)),
         vertex=vertex,
         first=first,
-        access=_graph_access(edges),
+        access=_graph_access(edges, _flags),
         road_class=road_class,
         road_classes=classes,
         speed_kmh=np.full(len(road_class), np.nan),
+        residents=_graph_access(edges, _resident_flags) if gated else None,
     )
     return segments.split(lines, None, str(path), notes)
 
@@ -180,8 +191,8 @@ def _inner_vertices(line: Any, start: FloatArray, stop: FloatArray) -> FloatArra
     return np.ascontiguousarray(xy[begin : len(xy) - int((xy[-1] == stop).all())])
 
 
-def _graph_access(edges: _Edges) -> npt.NDArray[np.uint8]:
-    allowed = np.array([_flags(tags) for tags in edges.tags], dtype=np.uint8) > 0
+def _graph_access(edges: _Edges, rule: Callable[[dict[str, str]], osm_access.Flags]) -> npt.NDArray[np.uint8]:
+    allowed = np.array([rule(tags) for tags in edges.tags], dtype=np.uint8) > 0
     ways = np.array(edges.direction, dtype=np.uint8)[:, None]
     ways = np.concatenate([np.full_like(ways, BOTH), ways, ways], axis=1)
     return np.where(allowed, ways, 0).astype(np.uint8)
@@ -190,7 +201,15 @@ def _graph_access(edges: _Edges) -> npt.NDArray[np.uint8]:
 # line layers -------------------------------------------------------------------------------------------------------
 
 
-def read_line_layer(path: Path, crs: CRS, layer: str | None, source_crs: str | None, notes: Notes) -> Streets:
+def read_line_layer(
+    path: Path,
+    crs: CRS,
+    layer: str | None,
+    source_crs: str | None,
+    notes: Notes,
+    gated: bool = False,
+    datum: Datum = "wgs84",
+) -> Streets:
     """Read streets from a layer of lines; they meet where they share a vertex.
 
     Vertices within `SAME_POINT_M` of each other are one. With a ``highway`` column, that and every other column named
@@ -209,15 +228,19 @@ def read_line_layer(path: Path, crs: CRS, layer: str | None, source_crs: str | N
         CRS of the file where it names none, or a wrong one.
     notes : Notes
         Receives what was assumed.
+    gated : bool
+        Whether to read private streets too, apart from the public ones.
+    datum : {"wgs84", "gcj02", "bd09"}
+        What the coordinates are measured against.
 
     Raises
     ------
     InputError
         If the layer is empty, names no CRS, or has geometry that is missing, invalid, not finite or no line.
     ConfigError
-        If `layer` is not there, or has to be named.
+        If `layer` is not there, or has to be named, or `datum` contradicts the CRS.
     """
-    source = SourceConfig(source=str(path), layer=layer, crs=source_crs)
+    source = SourceConfig(source=str(path), layer=layer, crs=source_crs, datum=datum)
     table = read_vector(source, path, crs, notes, Wanted("streets", shapes=LINES))
     table = table.rename(columns=_tag_columns(table))
     tags = list(_row_tags(table))
@@ -225,7 +248,8 @@ def read_line_layer(path: Path, crs: CRS, layer: str | None, source_crs: str | N
     raise_if_any(_check_oneway(tags, table, path))
     _note_unclassed(sum("highway" not in row for row in tags), len(tags), notes)
     flags = [_flags(row) for row in tags]
-    closed = sum(flag == osm_access.CLOSED for flag in flags)
+    residents = [_resident_flags(row) for row in tags] if gated else flags
+    closed = sum(flag == osm_access.CLOSED for flag in residents)
     notes.add("streets.closed", closed, f"{closed} of {len(flags)} streets are closed to every mode and were left out")
     classes, road_class = _classes(tags)
 
@@ -245,6 +269,7 @@ def read_line_layer(path: Path, crs: CRS, layer: str | None, source_crs: str | N
         road_class=road_class[row],
         road_classes=classes,
         speed_kmh=np.full(len(row), np.nan),
+        residents=np.array(residents, dtype=np.uint8)[row] if gated else None,
     )
     return segments.split(lines, None, str(path), notes)
 
@@ -327,6 +352,13 @@ def _flags(tags: dict[str, str]) -> osm_access.Flags:
     if "highway" in tags or tags.get("route") == osm_access.FERRY:
         return osm_access.way_flags(tags)
     return osm_access.way_flags({**tags, "highway": "road"})
+
+
+def _resident_flags(tags: dict[str, str]) -> osm_access.Flags:
+    """Return the same for those who live there; a ferry is nobody's home."""
+    if tags.get("route") == osm_access.FERRY:
+        return _flags(tags)
+    return osm_access.resident_flags(tags if "highway" in tags else {**tags, "highway": "road"})
 
 
 def _classes(tags: list[dict[str, str]]) -> tuple[tuple[str, ...], npt.NDArray[np.int16]]:

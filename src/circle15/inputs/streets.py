@@ -16,7 +16,8 @@ import numpy.typing as npt
 import osmium
 from pyproj import CRS
 
-from circle15.errors import InputError, Notes, Problem
+from circle15.config import Datum
+from circle15.errors import ConfigError, InputError, Notes, Problem
 from circle15.inputs import osm_access, segments
 from circle15.inputs.street_layers import read_graphml, read_line_layer
 from circle15.tables import Streets
@@ -41,6 +42,8 @@ def read_streets(
     source_crs: str | None,
     ferries: bool,
     notes: Notes,
+    gated: bool = False,
+    datum: Datum = "wgs84",
 ) -> Streets:
     """Read a street network of any supported format.
 
@@ -58,27 +61,34 @@ def read_streets(
         Whether ferries with a ``duration`` are streets.
     notes : Notes
         Receives what was left out or assumed.
+    gated : bool
+        Whether to read private streets too, apart from the public ones.
+    datum : {"wgs84", "gcj02", "bd09"}
+        What a line layer's or GraphML's longitudes and latitudes are measured against.
 
     Returns
     -------
     Streets
-        At least one edge; each is open to at least one mode and longer than 0 m.
+        At least one edge; each is open to at least one mode (or to those who live there) and longer than 0 m.
 
     Raises
     ------
     InputError
         If the file is missing, unreadable, truncated, has no streets, or its coordinates do not fit its CRS.
+    ConfigError
+        If `datum` contradicts the CRS, or is another than WGS 84 for an OSM file.
     """
     target = CRS.from_user_input(crs)
     if not path.exists():
         raise InputError(Problem("no such file", str(path), remedy="Check [network] source."))
     name = path.name.lower()
     if name.endswith(OSM_SUFFIXES):
-        streets = _read_osm(path, target, ferries, notes)
+        _refuse_datum(path, datum)
+        streets = _read_osm(path, target, ferries, gated, notes)
     elif name.endswith(".graphml"):
-        streets = read_graphml(path, target, source_crs, notes)
+        streets = read_graphml(path, target, source_crs, notes, gated, datum)
     else:
-        streets = read_line_layer(path, target, layer, source_crs, notes)
+        streets = read_line_layer(path, target, layer, source_crs, notes, gated, datum)
     if not len(streets.u):
         raise InputError(
             Problem(
@@ -90,12 +100,19 @@ def read_streets(
     return streets
 
 
+def _refuse_datum(path: Path, datum: Datum) -> None:
+    if datum != "wgs84":
+        remedy = "OpenStreetMap is WGS 84: remove [network] datum."
+        raise ConfigError(Problem(f'datum = "{datum}" contradicts an OSM file', str(path), remedy=remedy))
+
+
 @dataclass
 class _Ways:
     """What one pass over an OSM file gathers; the arrays run over the nodes of all kept ways."""
 
     ids: list[int] = field(default_factory=list)
     flags: list[osm_access.Flags] = field(default_factory=list)
+    residents: list[osm_access.Flags] = field(default_factory=list)  # only where private streets are wanted
     road_class: list[int] = field(default_factory=list)
     classes: dict[str, int] = field(default_factory=dict)
     count: list[int] = field(default_factory=list)
@@ -103,7 +120,8 @@ class _Ways:
     refs: "array[int]" = field(default_factory=lambda: array("q"))
     x: "array[int]" = field(default_factory=lambda: array("i"))
     y: "array[int]" = field(default_factory=lambda: array("i"))
-    barriers: dict[int, tuple[bool, bool, bool]] = field(default_factory=dict)  # by node id
+    # by node id: who may pass, and who of those that live behind it
+    barriers: dict[int, tuple[tuple[bool, bool, bool], tuple[bool, bool, bool]]] = field(default_factory=dict)
     closed: int = 0
     ferries_unasked: list[int] = field(default_factory=list)
     ferries_untimed: list[int] = field(default_factory=list)
@@ -125,8 +143,8 @@ def osm_objects(path: Path, processor: osmium.FileProcessor) -> Iterator[Any]:
         ) from None
 
 
-def _read_osm(path: Path, crs: CRS, ferries: bool, notes: Notes) -> Streets:
-    ways = _gather(path, ferries)
+def _read_osm(path: Path, crs: CRS, ferries: bool, gated: bool, notes: Notes) -> Streets:
+    ways = _gather(path, ferries, gated)
     if not ways.ids:
         held = "the file is empty or ends before its ways" if not ways.objects else "it holds none with a highway tag"
         raise InputError(Problem(f"no streets: {held}", str(path), remedy="Download or cut the extract again."))
@@ -149,8 +167,8 @@ def _read_osm(path: Path, crs: CRS, ferries: bool, notes: Notes) -> Streets:
     text = f"{len(short)} streets have fewer than two different nodes in the file and were left out"
     notes.add("streets.too_short", len(short), text, [f"w{ways.ids[row]}" for row in short[:ROWS_KEPT]])
     speed = _ferry_speeds(ways, way, first, vertex_xy[vertex], present, notes)
-    access = np.array(ways.flags, dtype=np.uint8)[way]
-    access[speed == 0] = 0
+    access = _flag_table(ways.flags, way, speed == 0)
+    residents = _flag_table(ways.residents, way, speed == 0) if gated else None
     lines = segments.Lines(
         vertex_xy=vertex_xy,
         vertex=vertex,
@@ -159,11 +177,20 @@ def _read_osm(path: Path, crs: CRS, ferries: bool, notes: Notes) -> Streets:
         road_class=np.array(ways.road_class, dtype=np.int16)[way],
         road_classes=tuple(ways.classes),
         speed_kmh=np.where(speed == 0, np.nan, speed),
+        residents=residents,
     )
     return segments.split(lines, _barriers(ways, ids), str(path), notes)
 
 
-def _gather(path: Path, ferries: bool) -> _Ways:
+def _flag_table(
+    flags: list[osm_access.Flags], way: npt.NDArray[np.int64], shut: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.uint8]:
+    table = np.array(flags, dtype=np.uint8)[way]
+    table[shut] = 0
+    return table
+
+
+def _gather(path: Path, ferries: bool, gated: bool) -> _Ways:
     """Run through the file once; only ways that some mode may use leave their nodes behind."""
     ways = _Ways()
     processor = osmium.FileProcessor(str(path), osmium.osm.NODE | osmium.osm.WAY).with_locations()
@@ -177,17 +204,18 @@ def _gather(path: Path, ferries: bool) -> _Ways:
         if item.is_node():
             passes = osm_access.barrier_passes(tags)
             if not all(passes):
-                ways.barriers[item.id] = passes
+                ways.barriers[item.id] = (passes, osm_access.resident_passes(tags))
         else:
-            _add_way(ways, item, tags, ferries)
+            _add_way(ways, item, tags, ferries, gated)
     return ways
 
 
-def _add_way(ways: _Ways, way: osmium.osm.Way, tags: dict[str, str], ferries: bool) -> None:
+def _add_way(ways: _Ways, way: osmium.osm.Way, tags: dict[str, str], ferries: bool, gated: bool) -> None:
     is_ferry = tags.get("route") == osm_access.FERRY
     if not is_ferry and "highway" not in tags:
         return
     flags = osm_access.way_flags(tags)
+    residents = osm_access.resident_flags(tags) if gated and not is_ferry else flags
     if is_ferry:
         duration = osm_access.duration_s(tags.get("duration"))
         if not ferries:
@@ -197,13 +225,15 @@ def _add_way(ways: _Ways, way: osmium.osm.Way, tags: dict[str, str], ferries: bo
             ways.ferries_untimed.append(way.id)
             return
         ways.duration_s[len(ways.ids)] = duration
-    if flags == osm_access.CLOSED:
+    if residents == osm_access.CLOSED:
         ways.duration_s.pop(len(ways.ids), None)
         ways.closed += 1
         return
     ways.unknown_access.update(osm_access.unknown_access_values(tags))
     ways.ids.append(way.id)
     ways.flags.append(flags)
+    if gated:
+        ways.residents.append(residents)
     road_class = osm_access.FERRY if is_ferry else osm_access.main_class(tags["highway"])
     ways.road_class.append(ways.classes.setdefault(road_class, len(ways.classes)))
     nodes = way.nodes
@@ -277,4 +307,4 @@ def _barriers(ways: _Ways, ids: npt.NDArray[np.int64]) -> segments.Barriers | No
     known = np.fromiter(ways.barriers, dtype=np.int64)
     passes = np.array(list(ways.barriers.values()), dtype=bool)
     on_way = np.isin(known, ids)
-    return segments.Barriers(np.searchsorted(ids, known[on_way]), passes[on_way])
+    return segments.Barriers(np.searchsorted(ids, known[on_way]), passes[on_way, 0], passes[on_way, 1])

@@ -16,7 +16,7 @@ from affine import Affine
 from rasterio import features
 from scipy import ndimage
 
-from circle15.network.graph import Network
+from circle15.network.graph import LINK, PUBLIC, Network
 from circle15.network.search import same_edge
 from circle15.network.snap import Snapped, place
 from circle15.network.travel import Ranges
@@ -119,7 +119,8 @@ def _allocate(
     cell = (line * shape[1] + column)[inside]
     middle = np.stack([west + (column + 0.5) * PIXEL_M, north - (line + 0.5) * PIXEL_M], axis=1)[inside]
     off_centre = np.hypot(*(at[inside] - middle).T)
-    order = np.lexsort((off_centre, cell))  # of several street parts in a pixel, the one nearest to its middle
+    # of several street parts in a pixel, the one nearest to its middle; a public one if there is any
+    order = np.lexsort((off_centre, network.kind[edge[inside]] != PUBLIC, cell))
     cell, first = np.unique(cell[order], return_index=True)
     chosen = np.flatnonzero(inside)[order][first]
     number = np.full(shape, -1, dtype=np.int32)
@@ -133,11 +134,12 @@ def _allocate(
 
 
 def _sample_edges(network: Network) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray]:
-    """Return places along all edges, at least two a pixel: edge, metres along it, coordinates."""
-    xy, edge = shapely.get_coordinates(shapely.segmentize(network.lines, PIXEL_M / 2), return_index=True)
+    """Return places along all streets, at least two a pixel: edge, metres along it, coordinates."""
+    streets = np.flatnonzero(network.kind != LINK)
+    xy, edge = shapely.get_coordinates(shapely.segmentize(network.lines[streets], PIXEL_M / 2), return_index=True)
     total = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy, axis=0).T))])
     begin = np.concatenate([[0], np.flatnonzero(np.diff(edge)) + 1])
-    return edge.astype(np.int64), total - total[begin][edge], xy
+    return streets[edge], total - total[begin][edge], xy
 
 
 def _own_edges(

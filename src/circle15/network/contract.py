@@ -34,8 +34,8 @@ class Chains:
 
 
 def find_chains(
-    u: npt.NDArray[np.int32],
-    v: npt.NDArray[np.int32],
+    u: npt.NDArray[np.integer],
+    v: npt.NDArray[np.integer],
     flags: npt.NDArray[np.uint8],
     speed: npt.NDArray[np.float64],
     nodes: int,
@@ -44,12 +44,12 @@ def find_chains(
 
     Parameters
     ----------
-    u, v : int32 arrays of shape (edges,)
+    u, v : int arrays of shape (edges,)
         Ends of the edges.
     flags : uint8 array of shape (edges,)
         Direction flags, 1 with the edge, 2 against it, 3 both.
     speed : float64 array of shape (edges,)
-        Only edges of equal speed are joined, so that time along a chain is proportional to length.
+        Only edges of equal speed are joined, so that time along a chain is proportional to length; NaN equals none.
     nodes : int
         Number of nodes.
     """

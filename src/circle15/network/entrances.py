@@ -5,7 +5,7 @@ import numpy.typing as npt
 import shapely
 
 from circle15.errors import Notes
-from circle15.network.graph import Network
+from circle15.network.graph import PUBLIC, Network
 from circle15.units import FloatArray
 
 LINE_STEP_M = 50.0
@@ -19,7 +19,7 @@ POINT, LINE, POLYGON, MULTI_POINT, MULTI_LINE, MULTI_POLYGON = 0, 1, 3, 4, 5, 6
 
 
 def find_entrances(
-    network: Network, geometry: npt.NDArray[np.object_], max_snap_m: float, notes: Notes
+    network: Network, geometry: npt.NDArray[np.object_], max_snap_m: float, notes: Notes, of_kind: int = PUBLIC
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     """Return the places at which each facility is entered.
 
@@ -35,6 +35,8 @@ def find_entrances(
         An area that no edge crosses is entered only if an edge lies this near.
     notes : Notes
         Receives how many areas have a part that no edge crosses.
+    of_kind : int
+        Which edges count: the public ones, or the private ones.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def find_entrances(
     xy, of = shapely.get_coordinates(geometry[points], return_index=True)
     parts.append((xy, points[of]))
 
-    edges = network.lines
+    edges = network.lines[network.kind == of_kind]
     tree = shapely.STRtree(edges)
     lines = np.flatnonzero(np.isin(kind, (LINE, MULTI_LINE)))
     for shape, step in ((shapely.segmentize(geometry[lines], LINE_STEP_M), False), (geometry[lines], True)):

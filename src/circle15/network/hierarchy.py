@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import sparse
 from scipy.sparse import csgraph
 
 from circle15.errors import ComputeError
@@ -112,7 +113,8 @@ def longest_path_bound(network: Network) -> float:
     """Return an upper bound in seconds on the longest of all shortest paths.
 
     Per component: a path that passes through the largest strongly connected part is at most the farthest way into
-    one of its nodes plus the farthest way out; one that does not can use each arc outside it once at most.
+    one of its nodes plus the farthest way out; one that does not can use each arc outside it once at most. Compounds
+    all lie outside it, and no path visits two: there only arcs that hang together count.
     """
     graph = network.graph
     tail, head, edge = network.arcs
@@ -127,10 +129,20 @@ def longest_path_bound(network: Network) -> float:
         root = np.flatnonzero(strong == core)[:1]
         out = csgraph.dijkstra(graph, indices=root)
         back = csgraph.dijkstra(network.transposed, indices=root)
-        outside = (weak[tail] == component) & (strong[tail] != core) & (strong[head] != core)
+        outside = np.flatnonzero((weak[tail] == component) & (strong[tail] != core) & (strong[head] != core))
         through = out[np.isfinite(out)].max() + back[np.isfinite(back)].max()
-        bound = max(bound, float(through), float(weight[outside].sum()))
+        rest = float(weight[outside].sum())
+        if network.has_compounds:
+            rest = _heaviest_part(tail[outside], head[outside], weight[outside], len(weak))
+        bound = max(bound, float(through), rest)
     return bound
+
+
+def _heaviest_part(tail: npt.NDArray[np.int32], head: npt.NDArray[np.int32], weight: FloatArray, nodes: int) -> float:
+    """Return the largest sum of the weights of arcs that hang together."""
+    joined = sparse.coo_matrix((np.ones(len(tail), np.int8), (tail, head)), shape=(nodes, nodes))
+    _, part = csgraph.connected_components(joined, directed=False)
+    return float(np.bincount(part[tail], weights=weight).max(initial=0.0))
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def field_to(network: Network, places: Snapped, limit_s: float) -> Field:
         Search limit in seconds, inclusive; infinite for no limit.
     """
     n = network.nodes
-    graph, used = _with_places(network.transposed, network, places, places.from_u, places.from_v)
+    graph, used = with_places(network.transposed, network, places, places.from_u, places.from_v)
     if not len(used):
         return Field(np.full(n, np.inf), np.full(n, -1, np.int64), np.full(n, -1, np.int32))
     time_s, previous, source = csgraph.dijkstra(
@@ -79,12 +79,13 @@ def field_to(network: Network, places: Snapped, limit_s: float) -> Field:
     )
 
 
-def _with_places(
+def with_places(
     graph: sparse.csr_matrix, network: Network, places: Snapped, to_u: FloatArray, to_v: FloatArray
 ) -> tuple[sparse.csr_matrix, IntArray]:
-    """Append one virtual row a place to `graph`; return it with the places that the rows stand for.
+    """Append one virtual row a place to `graph`, joined to the ends of its edge; return it with the rows' places.
 
-    Places at the very same spot share the row of the first, and places off the network have none.
+    `to_u` and `to_v` are the seconds to the two ends; the access leg is added. Places at the very same spot share the
+    row of the first, and places off the network have none.
     """
     used = np.flatnonzero(places.on_network)
     if len(used):
@@ -186,7 +187,7 @@ def ranges_from(network: Network, origins: Snapped, limit_s: FloatArray) -> Iter
     for begin in range(0, len(order), block):
         rows = order[begin : begin + block]
         part = origins.take(rows)
-        graph, used = _with_places(network.graph, network, part, part.to_u, part.to_v)
+        graph, used = with_places(network.graph, network, part, part.to_u, part.to_v)
         time_s = csgraph.dijkstra(graph, indices=n + np.arange(len(used)), limit=float(limit_s[rows].max()) + SLACK_S)
         yield rows, time_s[_row_of_spot(part, used), :n]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from circle15.network.graph import Network
+from circle15.network.graph import Network, Segments
 from circle15.units import FloatArray, travel_time_s
 
 AT_NODE_M = 1e-6
@@ -58,14 +58,25 @@ class Snapped:
         """Return the points at `index`, in that order."""
         return Snapped(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
+    def with_rows(self, rows: npt.NDArray[np.bool_], other: "Snapped") -> "Snapped":
+        """Return the same with the marked rows taken from `other`."""
+        return Snapped(
+            *(np.where(rows, getattr(other, name), getattr(self, name)) for name in self.__dataclass_fields__)
+        )
+
+    def followed_by(self, other: "Snapped") -> "Snapped":
+        """Return these points and then those of `other`."""
+        names = self.__dataclass_fields__
+        return Snapped(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
+
 
 def snap(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
-    """Put points on their nearest edge.
+    """Put points on their nearest public edge.
 
     Parameters
     ----------
     network : Network
-        Where to.
+        Where to; private edges and links are no ground for everybody.
     xy : float64 array of shape (points, 2)
         Coordinates in the network's CRS; NaN (an unknown place) is off the network.
     max_snap_m : float
@@ -76,7 +87,30 @@ def snap(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
     Of equally near pieces of street the one with the lowest edge number counts, so the result doesn't depend on
     the order of the points.
     """
-    vertex, edge, before_m, tree = network.segments
+    return _snap(network, network.segments, xy, max_snap_m)
+
+
+def snap_inside(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
+    """Put points on their nearest private edge, by the rules of `snap`; off the network where there is none."""
+    return _snap(network, network.private_segments, xy, max_snap_m)
+
+
+def snap_residents(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
+    """Put people on their nearest edge, public or private, by the rules of `snap`.
+
+    A private edge counts only if it is nearer than every public one by more than `AT_NODE_M`: whoever stands in front
+    of a gate is outside.
+    """
+    outside = snap(network, xy, max_snap_m)
+    if not network.has_compounds:
+        return outside
+    inside = snap_inside(network, xy, max_snap_m)
+    nearer = inside.on_network & ~(outside.on_network & (outside.leg_m <= inside.leg_m + AT_NODE_M))
+    return outside.with_rows(nearer, inside)
+
+
+def _snap(network: Network, segments: Segments, xy: FloatArray, max_snap_m: float) -> Snapped:
+    vertex, edge, before_m, tree = segments
     a, b = network.xy[vertex], network.xy[vertex + 1]
     known = np.flatnonzero(np.isfinite(xy).all(axis=1))
     point, segment = tree.query_nearest(shapely.points(xy[known]), max_distance=max_snap_m, all_matches=True)

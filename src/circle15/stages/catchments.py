@@ -1,7 +1,7 @@
 """Stage 4a: provision by catchment: what facilities offer, shared among all the people who reach them.
 
-People outside every committee share it as well; they are in nobody's figure. Where a requirement is by the zone's
-mode, they walk.
+People outside every committee, and those of committees of which nothing is asked, share it as well; they are in
+nobody's figure. Where a requirement is by the zone's mode, they walk.
 """
 
 import functools
@@ -103,7 +103,8 @@ def _cell_access(
 ) -> _CellAccess:
     assert requirement.minutes is not None
     limit_s = minutes_to_s(requirement.minutes) * speed
-    mode_of_cell = np.append(rules.mode, _outsiders(requirement))[inputs.cell_committee]
+    modes = np.where(rules.mode == "", _others_mode(requirement), rules.mode).astype(object)
+    mode_of_cell = np.append(modes, _others_mode(requirement))[inputs.cell_committee]
     cell, facility, time_s = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
     known = np.zeros(len(people), dtype=bool)
     assert inputs.cells is not None
@@ -113,7 +114,7 @@ def _cell_access(
         rows = np.flatnonzero(mode_of_cell == mode)
         if not len(rows):
             continue
-        snapped = run.snap(networks, mode, cell_xy[rows])
+        snapped = run.snap_residents(networks, mode, cell_xy[rows])
         known[rows] = snapped.on_network
         places = renumber(places_by(run, inputs, networks, surveys, mode), serving, len(supply.serving))
 
@@ -139,7 +140,8 @@ def _search(network: Network, cells: Snapped, places: Places, limit_s: float, _:
     return catchment_pairs(network, cells, places, limit_s)
 
 
-def _outsiders(requirement: Provision) -> str:
+def _others_mode(requirement: Provision) -> str:
+    """Return how those travel of whom nothing is asked: they share what there is as well."""
     mode = requirement.mode
     return "walk" if mode in (None, "zone") else str(mode)
 
