@@ -61,6 +61,18 @@ def rates(key: str | None, rows: list[tuple]) -> pd.DataFrame:
     return table.rename(columns={"id": key}) if key else table.drop(columns="id")
 
 
+TARGETS = pd.DataFrame(
+    {
+        **dict.fromkeys(("target_id", "domain", "name_zh", "name_en", "operator", "unit"), "x"),
+        **dict.fromkeys(("measured_unit", "reason", "measured_by", "clause"), "x"),
+        "value": 1.0,
+        "measured": 1.0,
+        "due": 2023,
+        "verdict": ["pass", "pass", "fail", "exempt", "unknown", "unknown"],
+    },
+)
+
+
 def make_outcome(out: Path, **changes) -> Outcome:
     notes = Notes()
     for _ in range(2):
@@ -72,6 +84,7 @@ def make_outcome(out: Path, **changes) -> Outcome:
         "towns": rates("town_id", towns),
         "types": rates("type_id", [("小学", 100, 0, 0), ("park", 1, 2, 0), ("clinic", 0, 9, 1)]),
         "zones": rates("zone", [("urban", 1, 0, 0)]),
+        "targets": TARGETS,
     }
     return Outcome(**({"folder": out, "results_rates": tables, "notes": notes} | changes))
 
@@ -154,6 +167,11 @@ def test_types_that_do_not_count_are_not_among_the_worst(config, pipeline, capsy
     out = capsys.readouterr().out
     assert "park" in out
     assert "clinic" not in out
+
+
+def test_targets_are_counted(config, pipeline, capsys):
+    cli.run(["compute", str(config)])
+    assert "targets: 2 met, 1 not met, 1 not due, 2 unknown" in capsys.readouterr().out
 
 
 def test_json_is_one_document(config, pipeline, capsys):

@@ -45,7 +45,7 @@ class Outcome:
     folder : Path
         Where the files are.
     results_rates : dict of str to DataFrame
-        ``types``, ``domains``, ``towns``, ``zones``, ``district``.
+        ``types``, ``domains``, ``towns``, ``zones``, ``district``, and ``targets``.
     notes : Notes
         What was dropped, assumed or left out.
     unchanged : bool
@@ -135,7 +135,8 @@ def compute(
         error.notes = notes
         raise
     trim(run.store)
-    return Outcome(out, results.rates, notes, False, clock.timings, files, len(results.gaps))
+    rates = results.rates | {"targets": results.targets}
+    return Outcome(out, rates, notes, False, clock.timings, files, len(results.gaps))
 
 
 def explain(

@@ -203,7 +203,9 @@ def summary_row(rows: pd.DataFrame) -> pd.DataFrame:
     """
     counted = rows[rows["verdict"] != "exempt"]
     not_due = int((rows["reason"] == tables.NOT_DUE).sum())
+    open_ = int((counted["verdict"] == "unknown").sum())
     passed, asked = int((counted["verdict"] == "pass").sum()), len(counted) + not_due
+    settled = not_due > 0 or bool((counted["verdict"] != "unknown").any())
     first = rows.iloc[0]
     if asked == 0:
         verdict, reason = "exempt", str(first["reason"])
@@ -216,13 +218,13 @@ def summary_row(rows: pd.DataFrame) -> pd.DataFrame:
     row = first.to_dict() | {
         "scope": "district",
         "scope_id": "",
-        "value": float(passed),
+        "value": float(passed) if settled else np.nan,
         "target": float(asked),
         "unit": "towns",
         "verdict": verdict,
         "reason": reason,
         "shortfall": float(asked - passed) if verdict == "fail" else np.nan,
-        "value_high": np.nan,
+        "value_high": float(passed + open_) if settled and open_ else np.nan,
         "value_straight": np.nan,
     }
     return pd.DataFrame([row], columns=list(ROW_COLUMNS)).astype({"due": "Int64"})

@@ -25,6 +25,10 @@ COLUMNS = (
 )
 
 
+OPERATORS = {">=": "at_least", "<=": "at_most", "=": "exactly"}
+"""In words: a spreadsheet would take a cell that begins with = for a formula."""
+
+
 def target_table(standard: Standard, requirements: pd.DataFrame, district: pd.DataFrame, as_of: int) -> pd.DataFrame:
     """Return one row a target of the standard.
 
@@ -57,7 +61,7 @@ def _row(
         "domain": one.domain or "",
         "name_zh": one.zh,
         "name_en": one.en,
-        "operator": one.operator,
+        "operator": OPERATORS[one.operator],
         "value": one.value,
         "unit": one.unit,
         "due": one.due,

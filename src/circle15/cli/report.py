@@ -65,6 +65,7 @@ def as_tables(outcome: "Outcome") -> str:
     ):
         console.print(part)
         console.print()
+    console.print(Text(_targets(rates["targets"])))
     console.print(Text(f"{outcome.gaps} gaps · rates are rounded down"))
     console.print(Text(f"{outcome.folder}: {', '.join(sorted(outcome.files))}, run.json", overflow="fold"))
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
@@ -72,9 +73,18 @@ def as_tables(outcome: "Outcome") -> str:
 
 def _shown(outcome: "Outcome") -> dict[str, "pd.DataFrame"]:
     """Return the rates as the CSV files have them, so that a run and its unchanged repetition print the same."""
-    from circle15.outputs.columns import RATE_LAYOUTS, arrange  # noqa: PLC0415 - brings the geospatial libraries
+    from circle15.outputs.columns import RATE_LAYOUTS, TARGETS, arrange  # noqa: PLC0415 - brings the geospatial libraries
 
-    return {name: arrange(outcome.results_rates[name], layout) for name, layout in RATE_LAYOUTS.items()}
+    layouts = RATE_LAYOUTS | {"targets": TARGETS}
+    return {name: arrange(outcome.results_rates[name], layout) for name, layout in layouts.items()}
+
+
+def _targets(targets: "pd.DataFrame") -> str:
+    """Return how many of the standard's dated targets are met."""
+    verdicts = targets["verdict"].tolist()
+    words = {"pass": "met", "fail": "not met", "exempt": "not due", "unknown": "unknown"}
+    counts = [f"{verdicts.count(verdict)} {word}" for verdict, word in words.items() if verdict in verdicts]
+    return f"targets: {', '.join(counts) or 'none'}"
 
 
 def _domains(domains: "pd.DataFrame", district: "pd.DataFrame") -> Table:

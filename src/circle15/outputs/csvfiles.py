@@ -56,10 +56,10 @@ def write_csvs(
 
 
 def read_rate_csvs(folder: Path) -> dict[str, pd.DataFrame]:
-    """Return the rate tables that `write_csvs` wrote into `folder`: ids as text, the defusing undone."""
+    """Return the rates and targets that `write_csvs` wrote into `folder`: ids as text, the defusing undone."""
     rates = {}
     ids = dict.fromkeys(("type_id", "domain", "town_id", "zone"), str)
-    for name in RATE_LAYOUTS:
+    for name in (*RATE_LAYOUTS, "targets"):
         table = pd.read_csv(folder / f"{name}.csv", dtype=ids, keep_default_na=False, na_values=[""])
         for column in (c for c in ids if c in table):
             text = table[column].fillna("").astype(object)
