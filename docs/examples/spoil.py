@@ -167,7 +167,13 @@ def census(folder: Path) -> None:
     book = openpyxl.Workbook()
     sheet = book.active
     assert sheet is not None
-    for row in (("2023年常住人口", None), ("街镇", "常住人口"), ("示例街道", 61000), ("样板镇", 60000), ("模拟镇", 29000)):
+    for row in (
+        ("2023年常住人口", None),
+        ("街镇", "常住人口"),
+        ("示例街道", 61000),
+        ("样板镇", 60000),
+        ("模拟镇", 29000),
+    ):
         sheet.append(row)
     sheet.merge_cells("A1:B1")
     book.save(folder / "census.xlsx")
