@@ -121,7 +121,7 @@ def test_notes_of_the_sample_are_documented(sample):
     codes = {note["code"] for note in json.loads(text(sample / "run.json"))["notes"]}
     assert len(codes) > 10
     for code in codes:
-        general = re.sub(r"\.(walk|cycle|drive)\.", ".<mode>.", code)
+        general = re.sub(r"\.(elderly_walk|walk|cycle|drive)\.", ".<mode>.", code)
         assert general in documented, code
 
 

@@ -176,7 +176,7 @@ def test_two_runs_write_the_same_bytes(script, remade, tmp_path):
     script.make(tmp_path)
     files = sorted(p.name for p in remade.iterdir())
     assert files == sorted(p.name for p in tmp_path.iterdir())
-    assert len(files) == 10
+    assert len(files) == 12
     for name in files:
         digests = {hashlib.sha256((folder / name).read_bytes()).hexdigest() for folder in (remade, tmp_path)}
         assert len(digests) == 1, name
@@ -211,8 +211,9 @@ def test_committed_streets_are_remade(remade):
     assert all(np.allclose(a, b, rtol=0, atol=0.05) for (_, _, a), (_, _, b) in zip(old, new, strict=True))
 
 
-def test_committed_population_is_remade(remade):
-    with rasterio.open(SAMPLE / "population.tif") as old, rasterio.open(remade / "population.tif") as new:
+@pytest.mark.parametrize("name", ["population.tif", "age_0_2.tif", "age_60_plus.tif"])
+def test_committed_population_is_remade(remade, name):
+    with rasterio.open(SAMPLE / name) as old, rasterio.open(remade / name) as new:
         assert (old.crs, old.transform, old.nodata) == (new.crs, new.transform, new.nodata)
         assert np.array_equal(old.read(1), new.read(1))
 
