@@ -249,7 +249,7 @@ def test_a_bad_where_is_a_configuration_error(tmp_path, where, message):
 
 def test_rows_keep_the_number_of_the_file(tmp_path):
     path = write_text(tmp_path / "a.csv", "id,ok,lon,lat", "1,0,121,31", ",1,121,x", "3,1,121,31")
-    with pytest.raises(InputError, match=r'"lat" is not a number \(1 row: row 2\)'):
+    with pytest.raises(InputError, match=r'"lat" is not a number: "x" \(1 row: row 2\)'):
         read(path, where="ok == 1")
 
 
@@ -263,9 +263,9 @@ def test_coordinates_of_a_csv(tmp_path):
     found = {problem.what: problem.rows for problem in caught.value.problems}
     assert found == {
         '"lon" is missing (NaN or empty)': ("2",),
-        '"lon" is not a number': ("5",),
+        '"lon" is not a number: "nan"': ("5",),
         '"lon" is infinite': ("4",),
-        '"lat" is not a number': ("3",),
+        '"lat" is not a number: "north"': ("3",),
     }
 
 

@@ -20,7 +20,7 @@ from circle15.outputs.write import check_writable, read_rates, write_run
 from circle15.stages.explain import Case, check_type, explain_one, row_of_committee
 from circle15.stages.overrides import override
 from circle15.stages.people import place_people
-from circle15.stages.read import build_networks, check_places, hash_inputs, read_inputs, resolve
+from circle15.stages.read import build_networks, check_places, check_shift, hash_inputs, read_inputs, resolve
 from circle15.stages.record import balance, counts, draw, engine_figures
 from circle15.stages.results import assemble
 from circle15.stages.run import Clock, Inputs, Networks, Progress, Run
@@ -190,6 +190,7 @@ def _prepare(run: Run) -> tuple[Inputs, Networks, Traits]:
     with clock.stage("network"):
         networks = build_networks(run, inputs.crs, inputs.committees)
         check_places(run, inputs, networks)
+        check_shift(run, inputs, networks)
     with clock.stage("people"):
         inputs = place_facilities(run, place_people(run, inputs, networks))
         return inputs, networks, traits_of(run, inputs)

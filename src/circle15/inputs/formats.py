@@ -14,6 +14,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from circle15.config import FacilitiesConfig, SourceConfig
 from circle15.errors import ConfigError, InputError, Notes, Problem
+from circle15.inputs import excel
 
 Source = SourceConfig | FacilitiesConfig
 
@@ -46,7 +47,7 @@ def require_file(path: Path) -> None:
 
 
 def read_rows(config: Source, path: Path, topic: str, notes: Notes) -> pd.DataFrame:
-    """Read a CSV, (Geo)Parquet or any layer that GDAL reads.
+    """Read a CSV, an Excel sheet, (Geo)Parquet or any layer that GDAL reads.
 
     Parameters
     ----------
@@ -57,12 +58,14 @@ def read_rows(config: Source, path: Path, topic: str, notes: Notes) -> pd.DataFr
     topic : str
         First part of the codes of `notes`.
     notes : Notes
-        Gets ``<topic>.encoding_unknown`` for a shapefile that does not tell the encoding of its text.
+        Gets ``<topic>.encoding_unknown`` for a shapefile that does not tell the encoding of its text, and those of
+        `excel.read_excel`.
 
     Returns
     -------
     DataFrame or GeoDataFrame
-        Rows numbered from 0 in the order of the file. All columns of a CSV are text (leading zeros stay).
+        Rows numbered from 0 in the order of the file. All columns of a CSV or an Excel sheet are text (leading zeros
+        stay).
 
     Raises
     ------
@@ -79,6 +82,12 @@ def read_rows(config: Source, path: Path, topic: str, notes: Notes) -> pd.DataFr
     elif suffix in PARQUET:
         _refuse(config, path, "layer", "encoding")
         table = _read_parquet(path)
+    elif suffix in excel.SUFFIXES:
+        _refuse(config, path, "encoding")
+        table = excel.read_excel(path, config.layer, topic, notes)
+    elif suffix in excel.OLD_SUFFIXES:
+        remedy = "Open it in a spreadsheet program and save it as .xlsx."
+        raise InputError(Problem(f"{suffix} files are not read", str(path), remedy=remedy))
     else:
         table = _read_gdal(config, path, topic, notes)
     if table.empty:
@@ -151,6 +160,10 @@ def _read_gdal(config: Source, path: Path, topic: str, notes: Notes) -> pd.DataF
         raise ConfigError(Problem(f'unknown encoding "{config.encoding}"', place(config, path))) from None
     except (DataSourceError, DataLayerError, OSError, ValueError) as error:
         raise InputError(_unreadable(path, error)) from None
+    twice = sorted(set(table.columns[table.columns.duplicated()]))
+    if twice:
+        remedy = "Rename one of them; a shapefile cuts names at 10 bytes, so that long ones become alike."
+        raise InputError(Problem(f"two columns are called {', '.join(twice)}", place(config, path), remedy=remedy))
     if path.suffix.lower() == ".shp" and not config.encoding and not path.with_suffix(".cpg").exists():
         text = table.drop(columns="geometry", errors="ignore").select_dtypes(include=["object", "string"])
         foreign = [not str(name).isascii() for name in text]

@@ -9,6 +9,7 @@ import pandas as pd
 from circle15.config import Config
 from circle15.errors import Notes, Problem, raise_if_any
 from circle15.inputs.formats import nearest
+from circle15.inputs.ids import match_ids
 from circle15.inputs.vector import Layer, Wanted, load_layer
 from circle15.standard.model import Standard
 from circle15.tables import Column, check_columns
@@ -60,7 +61,8 @@ def read_overrides(
     problems = check_columns(layer.table, OVERRIDES, layer.where, layer.label)
     raise_if_any(problems)  # the others compare what these make sure of
     table = pd.DataFrame(layer.table[[column.name for column in OVERRIDES]])
-    problems += _strangers(layer, table, "committee_id", list(committees["committee_id"]))
+    what = '"committee_id" is of no committee'
+    problems += match_ids(table["committee_id"], committees["committee_id"], layer.where, layer.label, what=what)
     problems += _strangers(layer, table, "type_id", [t.id for t in standard.types])
     table["date"], bad = _dates(table["date"])
     if bad.any():

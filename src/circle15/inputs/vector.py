@@ -1,8 +1,9 @@
 """Rows of a file → a table with the contract's column names and sound geometry in the run's CRS.
 
-The steps, in this order: ``columns`` renames, ``set`` adds constants, ``where`` chooses rows, the geometry is checked
-(nothing is repaired), then projected. Heights are left out: no table of the design has them. Rows keep the number that
-they have in the file as their index, so that every message can name them.
+The steps, in this order: ``columns`` renames, ``set`` adds constants, ids and digits are brought to one form, ``where``
+chooses rows, the geometry is checked (nothing is repaired), freed from a Chinese map's offset, and projected. Heights
+are left out: no table of the design has them. Rows keep the number that they have in the file as their index, so that
+every message can name them.
 """
 
 import difflib
@@ -19,8 +20,10 @@ import shapely
 from pyproj.exceptions import CRSError
 
 from circle15.errors import ConfigError, InputError, Notes, Problem, raise_if_any
+from circle15.inputs.datum import correct_shapes
 from circle15.inputs.formats import GB18030_REMEDY, Source, nearest, place, read_rows
-from circle15.tables import Column, clean_text, flat
+from circle15.inputs.ids import check_ids, normalise
+from circle15.tables import Column, clean_text, flat, some_of
 from circle15.units import METRES_PER_KM
 
 Mask = npt.NDArray[np.bool_]
@@ -44,6 +47,8 @@ TYPE_IDS = {
 }
 """Geometry type → its number in Shapely."""
 
+DBF_NAME_BYTES = 10
+DBF_ENCODING = "gb18030"
 MAX_LON = 180.0
 MAX_LAT = 90.0
 TYPO = 0.75
@@ -177,23 +182,34 @@ def load_layer(config: Source, path: Path, wanted: Wanted, notes: Notes) -> Laye
     raw = pd.DataFrame(raw.drop(columns=own.name) if own is not None else raw)
     _check_keys(config, wanted, where, has_geometry=own is not None)
     table = _rename(raw, config, wanted, path, notes)
+    before = normalise(table, wanted.contract, [name for pair in COORDINATES for name in pair])
     table = _filter(table, config, wanted, path, notes)
-    problems: list[Problem] = []
     labels = label(table, wanted.id_column)
+    problems = check_ids(table, before, wanted.contract, wanted.topic, where, labels, notes)
     if own is not None:
         found = _overruled(own.crs, declared, wanted.topic, path, notes)
         shapes = np.asarray(own.loc[table.index].array, dtype=object)
     else:
         shapes, found = _points(table, declared, where, labels, wanted, problems)
+        _refuse_datum(config, table, where)
         table = table.drop(columns=[name for pair in COORDINATES for name in pair], errors="ignore")
     shapes = flat(shapes)
     present = np.asarray(~shapely.is_missing(shapes))
     if found is None and present.any():
         remedy = 'Declare the one that the coordinates are in, e.g. crs = "EPSG:4326" for longitude and latitude.'
         problems.append(Problem("does not say in which CRS its coordinates are", where, remedy=remedy))
-    rows = gpd.GeoDataFrame(table, geometry=gpd.GeoSeries(shapes, index=table.index, crs=found))
     problems += _check_shapes(shapes, found, wanted, where, labels, unread=own is not None)
+    if found is not None:
+        shapes, found = correct_shapes(shapes, found, config.datum, wanted.topic, where, notes)
+    rows = gpd.GeoDataFrame(table, geometry=gpd.GeoSeries(shapes, index=table.index, crs=found))
     return Layer(rows, where, wanted.id_column, problems)
+
+
+def _refuse_datum(config: Source, table: pd.DataFrame, where: str) -> None:
+    """Refuse a datum for a table that has nothing that it could speak of."""
+    if config.datum != "wgs84" and not any(set(pair) <= set(table.columns) for pair in COORDINATES):
+        what = f'datum = "{config.datum}" means nothing, there are no coordinates'
+        raise ConfigError(Problem(what, where, remedy="Remove datum."))
 
 
 def check_overlap(places: gpd.GeoDataFrame, box: tuple[float, float, float, float], where: str) -> list[Problem]:
@@ -259,10 +275,17 @@ def _check_keys(config: Source, wanted: Wanted, where: str, *, has_geometry: boo
 def _rename(raw: pd.DataFrame, config: Source, wanted: Wanted, path: Path, notes: Notes) -> pd.DataFrame:
     """Give columns the contract's names and add the constants; a column of the file that loses its name goes."""
     have = [str(name) for name in raw.columns]
-    garbled = path.suffix.lower() == ".shp" and not config.encoding and not all(name.isascii() for name in have)
+    shapefile = path.suffix.lower() == ".shp"
+    garbled = shapefile and not config.encoding and not all(name.isascii() for name in have)
     hint = f" {GB18030_REMEDY}" if garbled else ""
+    long = [old for old in config.columns.values() if len(old.encode(DBF_ENCODING, "replace")) > DBF_NAME_BYTES]
+    cut = " A shapefile's names are cut at 10 bytes (5 Chinese characters in GB18030, 3 in UTF-8)." if shapefile else ""
     problems = [
-        Problem(f'no column "{old}"', place(config, path), (), f"columns.{new} asks for it. {nearest(old, have)}{hint}")
+        Problem(
+            f'no column "{old}"',
+            place(config, path),
+            remedy=f"columns.{new} asks for it. {nearest(_cut(old, have), have)}{cut if old in long else ''}{hint}",
+        )
         for new, old in config.columns.items()
         if old not in have
     ]
@@ -277,6 +300,11 @@ def _rename(raw: pd.DataFrame, config: Source, wanted: Wanted, path: Path, notes
     for new, value in config.set.items():
         table[new] = value
     return table
+
+
+def _cut(name: str, have: list[str]) -> str:
+    """Return the longest of the names there are that `name` begins with, else `name`: long names may have been cut."""
+    return max((one for one in have if one and name.startswith(one)), key=len, default=name)
 
 
 def _filter(table: pd.DataFrame, config: Source, wanted: Wanted, path: Path, notes: Notes) -> pd.DataFrame:
@@ -381,7 +409,8 @@ def _coordinate(
     for what, mask in findings:
         if mask.any():
             remedy = "Correct these coordinates, or leave the rows out with where."
-            problems.append(Problem(f'"{name}" {what}', where, labels(mask), remedy))
+            shown = f": {some_of(raw[mask])}" if what == "is not a number" else ""
+            problems.append(Problem(f'"{name}" {what}{shown}', where, labels(mask), remedy))
     return values
 
 

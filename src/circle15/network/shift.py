@@ -21,7 +21,9 @@ from circle15.network.graph import Network
 from circle15.units import FloatArray
 
 MIN_POINTS = 30
-"""Fewer do not tell."""
+"""Sources of fewer do not tell."""
+MIN_COMPARED = 15
+"""Of them at least so many have to lie where the network reaches all their places."""
 MAX_POINTS = 500
 """More add nothing; of more, every so many-th is taken."""
 THIN_M = 100.0
@@ -58,7 +60,7 @@ class Shift:
     @property
     def clear(self) -> bool:
         """Whether the points fit the streets clearly better where the displacement puts them."""
-        return self.points >= MIN_POINTS and self.z >= MIN_Z
+        return self.points >= MIN_COMPARED and self.z >= MIN_Z
 
 
 def choose_points(xy: FloatArray) -> npt.NDArray[np.int64]:
