@@ -16,7 +16,7 @@ from circle15 import tables
 from circle15.errors import ConfigError
 from circle15.standard.load import load_standard, shipped_standards
 from circle15.standard.model import Standard, ZoneModes
-from circle15.standard.resolve import resolve_reach, serving_types, speed_kmh, zone_ids, zone_modes
+from circle15.standard.resolve import Traits, resolve_rules, serving_types, speed_kmh, zone_ids, zone_modes
 
 ROOT = Path(__file__).parent.parent
 PLAN = ROOT / "../shared/reference/action_plan_2021-2023.txt"
@@ -173,18 +173,21 @@ def test_every_type_has_one_reach_of_15_minutes_and_28_are_headline(pudong):
     reach = [r for r in pudong.requirements if r.id.endswith(".reach")]
     assert [r.id for r in reach] == [f"{t.id}.reach" for t in pudong.types]
     assert [r.type for r in reach] == [t.id for t in pudong.types]
-    assert {(r.minutes, r.mode, r.min_count, r.threshold_s) for r in reach} == {(15, "zone", 1, 900.0)}
+    assert {(r.minutes, r.metres, r.mode, r.min_count, r.rules) for r in reach} == {(15, None, "zone", 1, ())}
     assert [r.type for r in pudong.requirements if r.headline] == HEADLINE
     assert len(HEADLINE) == 28
 
 
-def test_the_three_figures_for_green_stand_beside_the_15_minutes(pudong):
-    others = {r.id: r for r in pudong.requirements if not r.id.endswith(".reach")}
-    asked = {name: (r.type, r.threshold_s, r.mode, r.headline) for name, r in others.items()}
+def test_the_figures_for_green_stand_beside_the_15_minutes(pudong):
+    others = {
+        r.id: r for r in pudong.requirements if r.kind == "reach" and not r.id.endswith((".reach", ".reach_elderly"))
+    }
+    asked = {name: (r.type, r.minutes, r.mode, r.headline) for name, r in others.items()}
     assert asked == {
-        "comprehensive_park.large_park": ("comprehensive_park", 1800.0, "drive", False),
-        "community_park.scenery": ("community_park", 900.0, "cycle", False),
-        "micro_park.green": ("micro_park", 600.0, "walk", False),
+        "comprehensive_park.large_park": ("comprehensive_park", 30, "drive", False),
+        "community_park.scenery": ("community_park", 15, "cycle", False),
+        "micro_park.green": ("micro_park", 10, "walk", False),
+        "micro_park.green_5": ("micro_park", 5, "walk", False),
     }
 
 
@@ -208,6 +211,11 @@ def test_speeds_circle_and_target(pudong):
         ("community_park", ("community_park", "comprehensive_park")),
         ("comprehensive_park", ("comprehensive_park",)),
         ("pharmacy", ("pharmacy",)),
+        ("elderly_day_care_center", ("elderly_day_care_center", "elderly_service_center")),
+        ("elderly_care_home", ("elderly_care_home", "elderly_service_center")),
+        ("elderly_canteen", ("elderly_canteen", "elderly_service_center")),
+        ("elderly_service_center", ("elderly_service_center",)),
+        ("elderly_activity_room", ("elderly_activity_room",)),
     ],
 )
 def test_what_serves_a_type(pudong, type_id, serving):
@@ -218,23 +226,36 @@ def test_names_and_quotations_stand_in_the_plan(pudong):
     if not PLAN.exists():
         pytest.skip("the plan's text is not part of the project")
     text = PLAN.read_text(encoding="utf-8")
-    tasks = text.split("(二)重点任务")[1].split("\n四、")[0].split("\n")
+    place = places_of(text)
     # Two names are longer than the plan's words for them.
     short = {"nine_year_school": "九年一贯制", "bus_stop": "公交线路", "metro_station": "轨交站"}
-    place: dict[str, str] = {}
-    for line in tasks:
-        if line[:1].isdigit():
-            number = line.split(".")[0]
-        elif line.startswith("("):
-            place[f"三(二){number}{line[:3]}"] = line
     assert [t.id for t in pudong.types if short.get(t.id, t.zh) not in place[t.clause]] == []
     for domain in pudong.domains:
         assert "责任单位:" + "、".join(domain.departments) in place[f"{domain.clause}(2)"]
         assert domain.slogan in text
-    quotes = [r.clause.split(" ", 1) for r in pudong.requirements if " " in r.clause]
-    assert [quote for clause, quote in quotes if quote not in place[clause]] == []
-    assert len(quotes) == 3
-    assert pudong.target.clause.split(" ")[1] in text.split("(二)重点任务")[0]
+    quotes = [one.clause.split(" ", 1) for one in [*pudong.requirements, *pudong.targets, pudong.target]]
+    assert [quote for quote in quotes if quote[-1] != quote[0] and quote[1] not in place[quote[0]]] == []
+    assert [quote[0] for quote in quotes if quote[0] not in place] == []
+    assert sum(len(quote) == 2 for quote in quotes) > 50
+
+
+def places_of(text: str) -> dict[str, str]:
+    """Return the plan's paragraphs by how clauses name them; a task by all of its paragraphs, too."""
+    place: dict[str, str] = {}
+    part = section = number = ""
+    for line in text.split("\n"):
+        if line[1:2] == "、" and line[0] in "一二三四":
+            part = line[0]
+        elif line.startswith("(") and line[1] in "一二三":
+            section = f"{part}({line[1]})"
+        elif line[:1].isdigit():
+            number = f"{section}{line.split('.')[0]}"
+            place[number] = line
+        elif line.startswith("(") and line[1].isdigit():
+            place[f"{number}{line[:3]}"] = line
+        if section:
+            place[section] = place.get(section, "") + line
+    return place
 
 
 # loading -------------------------------------------------------------------------------------------------------------
@@ -383,15 +404,29 @@ BAD = {
     ),
     "unknown mode": (
         _set("requirements", 0, "mode", "bike"),
-        "\"requirements[1].mode\": Input should be 'zone', 'walk', 'cycle' or 'drive' (found 'bike') (1 row: a.reach).",
+        (
+            "\"requirements[1].mode\": Input should be 'zone', 'walk', 'elderly_walk', 'cycle' or 'drive' (found "
+            "'bike') (1 row: a.reach)."
+        ),
     ),
     "unknown mode of a zone": (
         _set("zones", 0, "modes", "village", "zone"),
         "\"zones[1].modes.village\": Input should be 'walk', 'cycle' or 'drive' (found 'zone') (1 row: town).",
     ),
-    "a kind that comes later": (
-        _set("requirements", 0, "kind", "provision"),
-        "\"requirements[1].kind\": no such kind of requirement yet; known: reach (found 'provision') (1 row: a.reach).",
+    "unknown kind": (
+        _set("requirements", 0, "kind", "supply"),
+        (
+            '"requirements[1].kind": no such kind of requirement; known: reach, provision, quality, adjacency, '
+            "presence, total (found 'supply') (1 row: a.reach)."
+        ),
+    ),
+    "kind that is no text": (
+        _set("requirements", 0, "kind", 3),
+        '"requirements[1].kind": no such kind of requirement; known: reach, provision, quality',
+    ),
+    "no kind": (
+        _drop("requirements", 0, "kind"),
+        'the key "requirements[1].kind" is missing (1 row: a.reach). Add it.',
     ),
     "no clause": (
         _drop("requirements", 1, "clause"),
@@ -488,8 +523,10 @@ KIND = np.array(["residents", "village", "residents", "village", "village"], dty
 
 def test_a_rule_by_zone():
     standard = Standard.parse(small(), "my.toml")
-    rules = resolve_reach(standard, standard.requirements[0], ZONE, KIND)
-    assert (rules.requirement_id, rules.type_id, rules.min_count, rules.headline) == ("a.reach", "a", 1, True)
+    rules = resolve_rules(standard, standard.requirements[0], Traits.of(ZONE, KIND))
+    assert (rules.requirement_id, rules.type_id, rules.headline) == ("a.reach", "a", True)
+    assert list(rules.min_count) == [1, 1, 1, 1, 1]
+    assert list(rules.rule) == [1, 1, 1, 1, 0]
     assert list(rules.mode) == ["walk", "cycle", "cycle", "drive", ""]
     np.testing.assert_array_equal(rules.threshold_s, [450.0, 450.0, 450.0, 450.0, np.nan])
     assert list(rules.reason) == ["", "", "", "", "no_zone"]
@@ -499,15 +536,17 @@ def test_a_rule_by_zone():
 
 def test_a_rule_of_a_fixed_mode_in_some_zones():
     standard = Standard.parse(small(), "my.toml")
-    rules = resolve_reach(standard, standard.requirements[1], ZONE, KIND)
-    assert (rules.min_count, rules.headline) == (2, False)
+    rules = resolve_rules(standard, standard.requirements[1], Traits.of(ZONE, KIND))
+    assert not rules.headline
+    assert list(rules.min_count[:2]) == [2, 2]
+    assert list(rules.rule) == [1, 1, 0, 0, 0]
     assert list(rules.mode) == ["walk", "walk", "", "", ""]
     np.testing.assert_array_equal(rules.threshold_s, [600.0, 600.0, np.nan, np.nan, np.nan])
     assert list(rules.reason) == ["", "", "not_required", "not_required", "no_zone"]
 
 
 def test_no_committees_no_rules(pudong):
-    rules = resolve_reach(pudong, pudong.requirements[0], np.array([], dtype=object), np.array([], dtype=object))
+    rules = resolve_rules(pudong, pudong.requirements[0], Traits.of([], []))
     assert rules.mode.shape == rules.threshold_s.shape == rules.reason.shape == (0,)
 
 
@@ -515,11 +554,11 @@ def test_no_committees_no_rules(pudong):
 def test_a_zone_or_kind_that_slipped_through_is_no_exemption(number):
     standard = Standard.parse(small(), "my.toml")
     with pytest.raises(ValueError, match="no mode in the standard 'small' for zone × kind: 'city' × 'residents'"):
-        resolve_reach(standard, standard.requirements[number], ["city", "town"], ["residents", "village"])
+        resolve_rules(standard, standard.requirements[number], Traits.of(["city", "town"], ["residents", "village"]))
     with pytest.raises(ValueError, match="'town' × '居委'"):
-        resolve_reach(standard, standard.requirements[number], ["town"], ["居委"])
+        resolve_rules(standard, standard.requirements[number], Traits.of(["town"], ["居委"]))
     with pytest.raises(ValueError, match="differ in shape"):
-        resolve_reach(standard, standard.requirements[number], ["town", "town"], ["village"])
+        resolve_rules(standard, standard.requirements[number], Traits.of(["town", "town"], ["village"]))
 
 
 def test_zones_by_id_name_or_alias():

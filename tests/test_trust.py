@@ -224,7 +224,7 @@ def test_an_override_holds_is_marked_everywhere_and_counted(done, district, tmp_
     ("row", "message"),
     [
         ("99900x,pharmacy,pass,a,2023-01-01,b", '"committee_id" is of no committee'),
-        ("0999001005,pharmacy,pass,a,2023-01-01,b", '"committee_id" is of no committee'),
+        ("0999001005,pharmacy,pass,a,2023-01-01,b", "ids match those of the committees only with zeros in front"),
         ("999001005,farmacy,pass,a,2023-01-01,b", 'Did you mean "pharmacy"'),
         ("999001005,pharmacy,ok,a,2023-01-01,b", "\"verdict\" has 'ok'"),
         ("999001005,pharmacy,pass,,2023-01-01,b", '"author" is empty'),

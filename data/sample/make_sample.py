@@ -138,6 +138,8 @@ CAPACITY = {
 """Places or beds, from and to."""
 SMALL_AREA_M2 = {"elderly_neighborly_point": 60, "elderly_activity_room": 120}
 """Floor area that does not differ."""
+HOSTED = ("elderly_care_home", "elderly_canteen", "elderly_day_care_center")
+"""What an integrated centre provides beside itself (pudong-2021)."""
 FLOOR_AREA_M2 = {
     "elderly_service_center": (600, 1500),
     "elderly_care_home": (500, 1200),
@@ -172,7 +174,13 @@ def make_facilities(streets: Streets, rng: np.random.Generator) -> list[Facility
                 if placed < count and all(np.hypot(xy[0] - x, xy[1] - y) > r for x, y, r in KEEP_AWAY.get(type_id, ())):
                     placed += 1
                     found.append((type_id, f"{town.name}{TYPE_ZH[type_id]}{placed}", xy, *figures(type_id, rng)))
-    return found
+    return [one for one in found if not spoils(one[0], one[2])]
+
+
+def spoils(type_id: str, xy: XY) -> bool:
+    """Return whether a scattered place would provide what a planted case is to lack."""
+    provided = HOSTED if type_id == "elderly_service_center" else ()
+    return any(np.hypot(xy[0] - x, xy[1] - y) <= r for kind in provided for x, y, r in KEEP_AWAY.get(kind, ()))
 
 
 def figures(type_id: str, rng: np.random.Generator) -> tuple[int | None, int | None, int | None, None]:

@@ -19,6 +19,9 @@ _PLAIN = {
 }
 """Findings of pydantic that speak of Python where a reader of TOML needs other words."""
 
+UNKNOWN_KIND = "unknown_kind"
+"""Finding of a list whose entries are of several models, told apart by their key ``kind``."""
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file, or raise a `ConfigError` that names file and line."""
@@ -77,6 +80,11 @@ def problems_of(
     for item in found:
         model_at = _known_keys(model, item["loc"][:-1])
         item["loc"] = _without_tags(item["loc"], raw)
+        if item["type"] == UNKNOWN_KIND and isinstance(item["input"], dict):
+            # pydantic blames the whole entry, and the one key that is wrong is known
+            item["loc"] = (*item["loc"], "kind")
+            item["type"] = UNKNOWN_KIND if "kind" in item["input"] else "missing"
+            item["input"] = item["input"].get("kind")
         if item["type"] == "too_short" and any(_lies_in(other["loc"], item["loc"]) for other in found):
             continue  # pydantic counts only the entries that are right, and the others are told of anyway
         key, rows = _dotted(item["loc"]), _id_at(raw, item["loc"])

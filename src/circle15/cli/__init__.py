@@ -21,6 +21,7 @@ from circle15.cli.compute import compute
 from circle15.cli.explain import explain
 from circle15.cli.fetch import fetch
 from circle15.cli.init import init
+from circle15.cli.standards import standards
 from circle15.cli.terminal import Terminal, mute_stdout
 from circle15.errors import Circle15Error, ComputeError
 
@@ -47,6 +48,7 @@ circle15.add_command(fetch)
 circle15.add_command(check)
 circle15.add_command(compute)
 circle15.add_command(explain)
+circle15.add_command(standards)
 
 
 def main() -> NoReturn:

@@ -15,7 +15,7 @@ from circle15.standard.check import contradictions
 from circle15.standard.partition import unclear_cases
 from circle15.standard.parts import Id, Part, Percent, Positive, Text, Year, ZoneMode
 from circle15.standard.requirements import Reach, Requirement, Rule
-from circle15.toml import problems_of
+from circle15.toml import did_you_mean, problems_of
 
 
 class DriveSpeeds(Part):
@@ -250,10 +250,15 @@ def _unclear(standard: Standard, where: str) -> list[Problem]:
     """Return what only the whole standard shows: rules that overlap or leave gaps, and a speed that is missing."""
     zones = [zone.id for zone in standard.zones]
     problems = []
-    for one in standard.requirements:
+    for place, one in enumerate(standard.requirements, start=1):
         if isinstance(one, Reach):
             problems += [
-                Problem(f'rules[{number}] names the zone "{zone}", which is no id of "zones"', where, (one.id,))
+                Problem(
+                    f'"requirements[{place}].rules[{number}].zones" names "{zone}", which is no id of "zones"',
+                    where,
+                    (one.id,),
+                    did_you_mean(zone, zones, "Known"),
+                )
                 for number, rule in enumerate(one.rules, start=1)
                 for zone in rule.zones
                 if zone not in zones

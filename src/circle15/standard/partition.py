@@ -12,6 +12,9 @@ from circle15.errors import Problem
 from circle15.standard.requirements import Band, Conditions, Reach
 from circle15.tables import KINDS
 
+WHOLE = 100.0
+"""Percent: no share is larger."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -79,7 +82,8 @@ def _cases(requirement: Reach, zones: Sequence[str]) -> Iterator[Case]:
     every: list[Conditions] = [requirement, *requirement.limits]
     groups = groups_of(every)
     densities = _ends([c.density_per_km2 for c in every])
-    shares = [_ends([c.share_percent for c in every if c.share_percent and c.share_percent.group == g]) for g in groups]
+    shared = [c.share_percent for c in every if c.share_percent]
+    shares = [[end for end in _ends([b for b in shared if b.group == g]) if end <= WHOLE] for g in groups]
     for zone, kind, density in product(zones, KINDS, densities):
         for share in product(*shares):
             yield Case(zone, kind, density, dict(zip(groups, share, strict=True)))

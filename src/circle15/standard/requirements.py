@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from circle15.standard.parts import Count, Flag, Id, NotNegative, Part, Percent, Positive, Text, Year
 from circle15.tables import KINDS
+from circle15.toml import UNKNOWN_KIND
 
 KINDS_OF_REQUIREMENT = ("reach", "provision", "quality", "adjacency", "presence", "total")
 
@@ -114,7 +115,7 @@ class _Requirement(Part):
     headline : bool
         Whether it decides the committee × type item; of several headline requirements of a type, all have to pass.
     due : int or None
-        The year from which it has to be met; None for always.
+        The year from which it has to be met; None for always. Of towns and the district only.
     checked : str or None
         How far its figure was held against the source's text, where that is not the whole file's.
     """
@@ -131,6 +132,8 @@ class _Requirement(Part):
         types = getattr(self, "types", ())
         if self.headline and (getattr(self, "scope", "") != "committee" or len(types) != 1):
             raise _wrong("only what is asked of a committee for one type can be headline")
+        if self.due is not None and getattr(self, "scope", "") == "committee":
+            raise _wrong("only what is asked of a town or the district can be due in a year")
         return self
 
 
@@ -362,7 +365,7 @@ Requirement = Annotated[
     | Annotated[Total, Tag("total")],
     Discriminator(
         _kind_of,
-        custom_error_type="unknown_kind",
+        custom_error_type=UNKNOWN_KIND,
         custom_error_message=f"no such kind of requirement; known: {', '.join(KINDS_OF_REQUIREMENT)}",
     ),
 ]

@@ -1,0 +1,60 @@
+"""``circle15 check``: everything that compute would refuse or doubt, all at once."""
+
+from pathlib import Path
+
+import click
+
+from circle15.cli.check_report import as_document, as_lines, last_line
+from circle15.cli.common import cache_folder, cache_options, from_here, year_option
+from circle15.cli.terminal import Stages, Terminal
+
+EXAMPLE = """
+\b
+Examples:
+  circle15 check configs/sample.toml
+  circle15 check pudong.toml -v > faults.txt
+  circle15 check pudong.toml -q --json
+"""
+
+
+@click.command(epilog=EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("config", type=click.Path(path_type=Path))
+@year_option
+@click.option("--standard", metavar="ID|PATH", help="Hold the data against this standard; wins over run.standard.")
+@cache_options
+@click.option("--json", "json_wanted", is_flag=True, help="Print one JSON document instead of text.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no stages and no last line.")
+@click.option("-v", "--verbose", is_flag=True, help="Print every row instead of the first 20.")
+@click.pass_context
+def check(
+    context: click.Context,
+    *,
+    config: Path,
+    as_of: int | None,
+    standard: str | None,
+    cache: Path | None,
+    no_cache: bool,
+    json_wanted: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Find everything that compute would refuse or doubt in CONFIG and the files that it names.
+
+    stdout takes what was found, stderr the stages and whether compute would run. Exits with the code that compute would
+    end with; doubts don't count.
+    """
+    if quiet and verbose:
+        raise click.UsageError("-q and -v exclude each other", context)
+    terminal: Terminal = context.ensure_object(Terminal)
+    terminal.verbosity = int(verbose) - int(quiet)
+    store = cache_folder(context, cache, no_cache=no_cache)
+
+    from circle15.stages.check import check as look  # noqa: PLC0415 - brings the geospatial libraries
+
+    with Stages(terminal) as stages:
+        report = look(config, standard=from_here(standard), as_of=as_of, cache=store, progress=stages)
+        stages.done()
+    terminal.print_data(as_document(report) if json_wanted else as_lines(report, every_row=verbose))
+    if terminal.verbosity >= 0:
+        terminal.say(last_line(report))
+    context.exit(report.exit_code)
