@@ -281,7 +281,7 @@ def make_facilities(
         else:
             shapes, rows = list(shapely.points(xy)), points
         rows += [
-            {"id": f"{type_id}-{k}", "type": type_id, "name": f"{type_id} {k}", "geometry": shape}
+            {"id": f"{type_id}-{k}", "type": type_id, "name": f"{type_id} {k}", **_figures(k), "geometry": shape}
             for k, shape in enumerate(shapes)
         ]
     return (
@@ -289,6 +289,16 @@ def make_facilities(
         gpd.GeoDataFrame(parks, crs=ground.crs),
         gpd.GeoDataFrame(stations, crs=ground.crs),
     )
+
+
+def _figures(number: int) -> dict[str, Any]:
+    """Return what requirements of provision, quality and totals ask of a facility; any figures do."""
+    return {
+        "capacity": 20 + 13 * number % 200,
+        "floor_area_m2": 100 + 37 * number % 900,
+        "opens": 1990 + number % 34,
+        "standardised": int(number % 5 > 0),
+    }
 
 
 def allot(count: int) -> dict[str, int]:

@@ -54,7 +54,8 @@ def test_list(run):
             assert row[section] == len(raw[section])
         assert row["targets"] == len(raw.get("targets", []))
         (line,) = [line for line in shown.splitlines() if line.startswith(row["id"])]
-        assert all(text in line for text in (raw["status"], raw["zh"], raw["source"]))
+        assert all(text in line for text in (raw["status"], raw["zh"], raw["en"]))
+        assert row["source"] == raw["source"]
 
 
 def test_show_one_type(run):

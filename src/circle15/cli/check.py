@@ -17,7 +17,11 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    short_help="Find everything that compute would refuse or doubt.",
+    epilog=EXAMPLE,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("config", type=click.Path(path_type=Path))
 @year_option
 @click.option("--standard", metavar="ID|PATH", help="Hold the data against this standard; wins over run.standard.")

@@ -23,7 +23,11 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    short_help="Say why a verdict is what it is, and what would turn it.",
+    epilog=EXAMPLE,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--committee", required=True, metavar="ID", help="The committee.")
 @click.option("--type", "type_id", required=True, metavar="ID", help="The type of facility.")

@@ -21,7 +21,11 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    short_help="Get streets and facilities from OpenStreetMap.",
+    epilog=EXAMPLE,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--overpass-url", metavar="URL", help="Ask this Overpass server; wins over fetch.overpass_url.")
 @click.option("--fresh", is_flag=True, help="Fetch again what is there, and replace it.")

@@ -16,7 +16,11 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    short_help="Write a commented configuration and empty tables.",
+    epilog=EXAMPLE,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace files of the same names.")
 @click.option("-q", "--quiet", is_flag=True, help="Don't say what to do next.")

@@ -57,8 +57,13 @@ def list_(context: click.Context, *, json_wanted: bool) -> None:
 
     every = [load_standard(name, Path()) for name in shipped_standards()]
     rows = [_summary(one) for one in every]
-    keys = ("id", "status", "domains", "types", "requirements", "targets", "en", "zh", "source")
-    _print(context, rows, lambda: [_table(keys, [[row[key] for key in keys] for row in rows])], json_wanted)
+    keys = ("id", "types", "requirements", "targets")
+
+    def table() -> list[Any]:
+        cells = [[*(row[key] for key in keys), f"{row['zh']} {row['en']} ({row['status']})"] for row in rows]
+        return [_table((*keys, "title"), cells)]
+
+    _print(context, rows, table, json_wanted)
 
 
 @standards.command(context_settings=_HELP)
@@ -249,6 +254,9 @@ def _print(context: click.Context, document: Any, tables: Callable[[], list[Any]
     terminal.print_data("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
 
 
+KEPT_WHOLE = ("id", "status", "types", "requirements", "targets", "zone", "domain", "due")
+
+
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> "Table":
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -256,7 +264,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> "Table":
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="", padding=(0, 1))
     for name in head:
-        table.add_column(name, overflow="fold")
+        # ids and counts stay whole; only what is long text may fold
+        table.add_column(name, overflow="fold", no_wrap=name in KEPT_WHOLE)
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     return table
