@@ -109,6 +109,11 @@ def _layers(results: Results, tables: dict[str, pd.DataFrame]) -> Iterator[_Laye
     facilities = arrange(results.facilities, FACILITIES)
     shapes = geometry_of(results.facilities)[facilities.index]
     yield from _by_family("facilities", facilities, shapes, "Facilities as given", main=POINTS)
+    checks = tables["facility_checks"]
+    if len(checks):
+        row = pd.Series(np.arange(len(results.facilities)), index=results.facilities["facility_id"].to_numpy())
+        points = shapely.point_on_surface(geometry_of(results.facilities))[row.loc[checks["facility_id"].tolist()]]
+        yield _Layer("facility_checks", checks, points, "Point", "Facilities' own verdicts: quality, adjacency")
     if results.cells is not None:
         cells = arrange(results.cells, CELLS)
         shapes = geometry_of(results.cells)[cells.index]
