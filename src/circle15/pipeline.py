@@ -177,7 +177,7 @@ def explain(
     book = [(one, rules) for one, rules in resolve(catalogue, traits) if type_id in one.types]
     surveys = survey_modes(run, inputs, networks, book)
     with clock.stage("verdicts"):
-        judged, overrides = override(run, inputs, judge_all(run, inputs, networks, surveys, book))
+        judged, overrides = override(run, inputs, judge_all(run, inputs, networks, surveys, book), type_id)
         case = explain_one(run, inputs, networks, surveys, traits, judged, row, type_id, overrides)
     return case, notes
 

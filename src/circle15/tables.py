@@ -76,12 +76,14 @@ NOTHING_JUDGED = "nothing_judged"
 NOT_DUE = "not_due"
 NO_FACILITY = "no_facility"
 NEEDS_LEDGER = "needs_ledger"
+SOME_UNKNOWN = "some_unknown"
 
 SCOPE_REASONS = {
     TARGET_MET: "the figure is reached (inclusive)",
     BELOW_TARGET: "the figure is not reached",
     NO_TARGET: "the requirement has no target for a share of committees; its value is reported",
     NOTHING_JUDGED: "no committee could be judged",
+    SOME_UNKNOWN: "so many are unknown that it may be reached or not",
     NOT_DUE: "the figure is not reached, and its year has not come",
     NO_FACILITY: "there is no facility whose share could be taken",
     NO_FACILITY_DATA: REASONS[NO_FACILITY_DATA],

@@ -13,6 +13,7 @@ from circle15 import tables
 from circle15.assess.coverage import CellVerdicts, People, sum_people
 from circle15.assess.rates import COUNTS, combine, judge_committees, rate
 from circle15.assess.reach import Access
+from circle15.assess.supply import enough
 from circle15.standard.model import Domain, FacilityType, Standard, Zone
 from circle15.standard.resolve import CommitteeRequirement, Rules
 from circle15.units import FloatArray
@@ -65,6 +66,8 @@ class Judged:
         The cells' people by committee; see `with_people`.
     value : float64 array or None
         What a provision requirement measured, NaN where it has no meaning; None for other kinds.
+    value_high : float64 array or None
+        What it may be at most, where figures are missing.
     target, unit
         What `value` is held against.
     computed : object array of str or None
@@ -80,6 +83,7 @@ class Judged:
     cells: CellVerdicts | None = None
     people: People | None = None
     value: FloatArray | None = None
+    value_high: FloatArray | None = None
     target: float = float("nan")
     unit: str = ""
     computed: TextArray | None = None
@@ -113,11 +117,11 @@ def verdict_table(committee_id: TextArray, facility_id: TextArray, judged: Seque
         One for each requirement.
     """
     frames = [_verdict_rows(committee_id, facility_id, one) for one in judged]
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(VERDICT_COLUMNS))
 
 
 def _verdict_rows(committee_id: TextArray, facility_id: TextArray, one: Judged) -> pd.DataFrame:
-    asked = (one.verdict != "exempt") & (one.reason != "off_network")
+    asked = (one.verdict != "exempt") & one.access.on_network
     found = asked & (one.access.facility >= 0)
     nothing = np.full(len(committee_id), np.nan)
     people = one.people
@@ -155,16 +159,23 @@ def _amounts(one: Judged, asked: npt.NDArray[np.bool_]) -> dict[str, object]:
         target = np.where(asked, one.target, np.nan)
         unit = np.where(asked, one.unit, "")
     else:
-        several = asked & (one.verdict != "unknown") & (one.rules.min_count > 1)
+        computed = one.verdict if one.computed is None else np.where(one.computed != "", one.computed, one.verdict)
+        several = asked & (computed != "unknown") & (one.rules.min_count > 1)
         value = np.where(several, one.access.count_within, np.nan)
         target = np.where(several, one.rules.min_count, np.nan)
         unit = np.where(several, "facilities", "")
-    short = np.where(one.verdict == "fail", target - value, np.nan)
+    short = np.where((one.verdict == "fail") & (value < target), target - value, np.nan)
     return {"value": value, "target": target, "unit": unit, "shortfall": short}
 
 
 def _pick(ids: TextArray, row: npt.NDArray[np.int64]) -> TextArray:
     return ids[row] if len(ids) else np.full(len(row), "", dtype=object)
+
+
+ITEM_COLUMNS = (
+    *("committee_id", "town_id", "zone", "type_id", "domain", "verdict", "edge_affected", "overridden"),
+    *("population", "population_covered", "population_unknown", "headline"),
+)
 
 
 def item_table(
@@ -219,7 +230,7 @@ def item_table(
                 }
             )
         )
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(ITEM_COLUMNS))
 
 
 def _edge_decides(chosen: Sequence[Judged]) -> npt.NDArray[np.bool_]:
@@ -275,10 +286,12 @@ def gap_table(verdicts: pd.DataFrame, committees: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def reach_shares(verdicts: pd.DataFrame, committees: pd.DataFrame, standard: Standard) -> pd.DataFrame:
+def reach_shares(verdicts: pd.DataFrame, committees: pd.DataFrame, standard: Standard, as_of: int) -> pd.DataFrame:
     """Return the percent of committees that meet each requirement of committees, for the district and each town.
 
-    Headline requirements are held against the standard's target; the others have none and no verdict.
+    ``value`` is that of the committees that could be judged; with the unknown ones it lies from ``value_low`` to
+    ``value_high``. Headline requirements are held against the standard's target, and both ends have to agree; the
+    others have none and no verdict.
 
     Returns
     -------
@@ -292,6 +305,7 @@ def reach_shares(verdicts: pd.DataFrame, committees: pd.DataFrame, standard: Sta
             "scope_id": verdicts.committee_id.map(towns),
             "passed": verdicts.verdict == "pass",
             "judged": verdicts.verdict.isin(["pass", "fail"]),
+            "unknown": verdicts.verdict == "unknown",
         }
     )
     by_town = marks.groupby(["scope_id", "requirement_id"], sort=True).sum().reset_index().assign(scope="town")
@@ -299,9 +313,15 @@ def reach_shares(verdicts: pd.DataFrame, committees: pd.DataFrame, standard: Sta
     counts = pd.concat([whole.assign(scope="district", scope_id=""), by_town], ignore_index=True)
     requirement = {r.id: r for r in standard.requirements}
     headline = counts.requirement_id.map({r.id: r.headline for r in standard.requirements}).to_numpy(dtype=bool)
-    judged = counts.judged.to_numpy(dtype=np.int64)
-    value = np.where(judged > 0, 100.0 * counts.passed / np.maximum(judged, 1), np.nan)
-    conditions = [~headline, judged == 0, value >= standard.target.percent]
+    passed, judged, unknown = (counts[name].to_numpy(dtype=np.float64) for name in ("passed", "judged", "unknown"))
+    value = np.where(judged > 0, 100.0 * passed / np.maximum(judged, 1), np.nan)
+    every = np.where(judged + unknown > 0, judged + unknown, np.nan)
+    low, high = 100.0 * passed / every, 100.0 * (passed + unknown) / every
+    target = standard.target.percent
+    met, missed = enough(low, target), ~enough(high, target) & np.isfinite(high)
+    early = as_of < standard.target.due
+    conditions = [~headline, judged == 0, met, missed & early, missed]
+    reasons = [tables.NO_TARGET, tables.NOTHING_JUDGED, tables.TARGET_MET, tables.NOT_DUE, tables.BELOW_TARGET]
     return pd.DataFrame(
         {
             "requirement_id": counts.requirement_id,
@@ -310,15 +330,14 @@ def reach_shares(verdicts: pd.DataFrame, committees: pd.DataFrame, standard: Sta
             "scope_id": counts.scope_id,
             "subject": ["|".join(requirement[name].types) for name in counts.requirement_id],
             "value": value,
-            "target": np.where(headline, standard.target.percent, np.nan),
+            "target": np.where(headline, target, np.nan),
             "unit": "% of committees",
-            "verdict": np.select(conditions, ["exempt", "unknown", "pass"], default="fail"),
-            "reason": np.select(
-                conditions,
-                [tables.NO_TARGET, tables.NOTHING_JUDGED, tables.TARGET_MET],
-                default=tables.BELOW_TARGET,
-            ),
+            "verdict": np.select(conditions, ["exempt", "unknown", "pass", "exempt", "fail"], default="unknown"),
+            "reason": np.select(conditions, reasons, default=tables.SOME_UNKNOWN),
             "due": pd.array([standard.target.due if one else None for one in headline], dtype="Int64"),
+            "shortfall": np.where(headline & missed, target - value, np.nan),
+            "value_low": np.where(unknown > 0, low, np.nan),
+            "value_high": np.where(unknown > 0, high, np.nan),
         }
     )
 

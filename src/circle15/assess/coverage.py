@@ -61,6 +61,7 @@ def judge_cells(
     covered_type: bool,
     lost_nearby: BoolArray,
     enough: BoolArray | None = None,
+    undecided: BoolArray | None = None,
 ) -> CellVerdicts:
     """Judge each cell by its committee's threshold.
 
@@ -81,11 +82,15 @@ def judge_cells(
         by another facility or unknown.
     enough : bool array of shape (cells,), optional
         Whether as many facilities as are asked for are within the threshold, where that is more than one.
+    undecided : bool array of shape (committees,), optional
+        Whether it isn't known which rule holds for the committee: its people are asked about, and unknown.
     """
     limit = np.where(committee >= 0, threshold_s[committee], np.nan)
     asked = np.isfinite(limit)
     reached = within(time_s, np.where(asked, limit, -1.0)) if enough is None else asked & enough
     known = asked & on_network & covered_type & (reached | ~lost_nearby)
+    if undecided is not None:
+        asked = asked | ((committee >= 0) & undecided[committee])
     return CellVerdicts(asked, known, known & reached)
 
 

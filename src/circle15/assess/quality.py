@@ -8,7 +8,6 @@ import pandas as pd
 
 from circle15 import tables
 from circle15.standard.requirements import Quality
-from circle15.standard.resolve import Rules
 from circle15.tables import clean_text
 
 BoolArray = npt.NDArray[np.bool_]
@@ -66,23 +65,35 @@ class Within:
 
 
 def judge_quality(
-    rules: Rules, within: Within, reach_verdict: TextArray, reach_reason: TextArray
+    within: Within, lost_nearby: BoolArray, all_covered: bool, reach_verdict: TextArray, reach_reason: TextArray
 ) -> tuple[TextArray, TextArray]:
     """Return each committee's verdict and reason: one facility with the attribute within the threshold is enough.
 
     Parameters
     ----------
-    rules : Rules
-        Where the requirement holds.
     within : Within
         What lies within the threshold.
+    lost_nearby : bool array of shape (committees,)
+        Whether a facility that is off the network, and that may have the attribute, lies within the threshold by
+        straight line.
+    all_covered : bool
+        Whether sources claim to know every facility of each of the types.
     reach_verdict, reach_reason : object arrays of str, shape (committees,)
-        The verdict on a facility of any quality: where that isn't a pass, it is this one, too.
+        The verdict on a facility of any quality: where nothing is asked or known, it is this one, too.
     """
-    conditions = [reach_verdict != "pass", within.yes >= rules.min_count, within.unknown > 0]
-    verdict = np.select(conditions[1:], ["pass", "unknown"], default="fail").astype(object)
-    reason = np.select(conditions[1:], [tables.WITHIN, tables.ATTRIBUTE_UNKNOWN], default=tables.WITHOUT_ATTRIBUTE)
-    return (
-        np.where(conditions[0], reach_verdict, verdict).astype(object),
-        np.where(conditions[0], reach_reason, reason).astype(object),
-    )
+    nothing_asked = (reach_verdict == "exempt") | (reach_reason == tables.NO_FACILITY_DATA)
+    nothing_known = (reach_verdict == "unknown") & (within.yes == 0)
+    chosen = [
+        nothing_asked | nothing_known,
+        within.yes > 0,
+        within.unknown > 0,
+        lost_nearby,
+        np.full(len(reach_verdict), not all_covered),
+        reach_verdict == "pass",
+    ]
+    words = ["pass", "unknown", "unknown", "unknown", "fail"]
+    verdicts = [reach_verdict, *(np.full(len(reach_verdict), word, dtype=object) for word in words)]
+    codes = [tables.WITHIN, tables.ATTRIBUTE_UNKNOWN, tables.FACILITY_OFF_NETWORK, tables.NO_FACILITY_DATA]
+    codes.append(tables.WITHOUT_ATTRIBUTE)
+    reasons = [reach_reason, *(np.full(len(reach_reason), code, dtype=object) for code in codes)]
+    return np.select(chosen, verdicts, reach_verdict), np.select(chosen, reasons, reach_reason)

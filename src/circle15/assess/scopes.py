@@ -103,6 +103,10 @@ class Stock:
         """Return whether a source claims to know at least one of the types."""
         return any(t in self.covered for t in types)
 
+    def knows_all(self, types: Sequence[str]) -> bool:
+        """Return whether sources claim to know every one of the types: only then a share of them is certain."""
+        return all(t in self.covered for t in types)
+
     def supply(self, types: Sequence[str], measure: str) -> tuple[Supply, float]:
         """Return what facilities offer, and how much more there may be: without end where a type isn't covered."""
         unseen = any(t not in self.covered for t in types)
@@ -142,8 +146,7 @@ def provision_rows(one: Provision, stock: Stock, areas: Areas) -> pd.DataFrame:
     verdict, reason = judge_amount(low, high, one.at_least, stock.knows(one.types))
     if areas.people and one.group not in areas.people:
         reason[np.isnan(low) & (reason == tables.NO_PEOPLE)] = tables.NO_GROUP_DATA
-    unit = f"{one.unit} per {one.per:g} people" + ("" if one.group == "total" else f" of {one.group}")
-    return _rows(one, stock, areas, low, high, one.at_least, unit, verdict, reason)
+    return _rows(one, stock, areas, low, high, one.at_least, one.unit_of_value, verdict, reason)
 
 
 def presence_rows(one: Presence, stock: Stock, areas: Areas) -> pd.DataFrame:
@@ -158,7 +161,7 @@ def total_rows(one: Total, stock: Stock, areas: Areas) -> pd.DataFrame:
     """Return the sum for the district: of all that is there, or of what opened since a year."""
     supply, more = stock.supply(one.types, one.measure)
     if one.since is not None:
-        supply = added_since(stock.table, one.since, supply)
+        supply = added_since(stock.table, one.since, supply, stock.as_of)
     low, high = sum_by(supply, areas.facility, len(areas.ids))
     verdict, reason = judge_amount(low, high + more, one.at_least, stock.knows(one.types))
     return _rows(one, stock, areas, low, high + more, one.at_least, one.unit, verdict, reason)
@@ -180,13 +183,13 @@ def quality_rows(one: Quality, stock: Stock, areas: Areas) -> tuple[pd.DataFrame
 def adjacency_rows(one: Adjacency, stock: Stock, areas: Areas, found: Adjacent) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the share of facilities with one of another type near by, and each facility's own verdict."""
     yes = found.distance_m <= one.metres + LENGTH_TOLERANCE_M
-    known = stock.knows(one.to_types)
-    unknown = ~yes & (found.unknown | (not known))
+    known = stock.knows_all(one.to_types)
+    unknown = ~yes & ((found.unknown & ~(found.straight_m > one.metres)) | (not known))
     verdict = np.select([yes, unknown], ["pass", "unknown"], default="fail").astype(object)
     reason = np.select(
-        [yes, unknown & (not known), unknown, np.isfinite(found.distance_m)],
+        [yes, unknown & (not known), unknown, np.isfinite(found.straight_m)],
         [tables.WITHIN, tables.NO_FACILITY_DATA, tables.OFF_NETWORK, tables.TOO_FAR],
-        default=tables.NONE_REACHABLE,
+        default=tables.NONE_EXISTS,
     ).astype(object)
     checks = _checks(one, stock, found.row, verdict, reason, found, one.metres)
     place = areas.facility[found.row]
@@ -245,7 +248,7 @@ def _share_rows(
     *,
     straight: FloatArray | None = None,
 ) -> pd.DataFrame:
-    known = stock.knows(one.types)
+    known = stock.knows_all(one.types)
     verdict, reason = judge_amount(low, high, percent, known, missing)
     none = np.isnan(low) & known
     verdict[none], reason[none] = "exempt", tables.NO_FACILITY

@@ -61,10 +61,11 @@ def supply_of(standard: Standard, facilities: pd.DataFrame, types: Sequence[str]
         ones = serving.astype(np.float64)
         return Supply(serving, ones, ones.copy())
     whole = facilities[measure].to_numpy(dtype=np.float64)
-    told, left, open_ended = _parts(standard, facilities, types, measure)
-    rest = np.where(np.isnan(whole), np.inf, np.maximum(whole - left, 0.0))
-    low = np.where(own & np.isfinite(rest), told + rest, told)
-    high = np.where(own | open_ended, told + rest, told)
+    parts = _parts(standard, facilities, types, measure)
+    rest = np.where(np.isnan(whole), np.inf, np.maximum(whole - parts.left, 0.0))
+    # what is left is its own for sure, unless an untold part of it is for a type that isn't asked about
+    low = np.where(own & np.isfinite(rest) & ~parts.elsewhere, parts.told + rest, parts.told)
+    high = np.where(own | parts.untold, parts.told + rest, parts.told)
     return Supply(serving, np.where(serving, low, 0.0), np.where(serving, high, 0.0))
 
 
@@ -78,26 +79,44 @@ def parts_of(facilities: pd.DataFrame, measure: str) -> dict[str, FloatArray]:
     }
 
 
-def _parts(
-    standard: Standard, facilities: pd.DataFrame, types: Sequence[str], measure: str
-) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Return the parts told for some types, those told for any, and whether one of some that it provides is untold."""
+@dataclass(frozen=True)
+class _Parts:
+    """Parts of what facilities have, for some types; arrays of shape (facilities,).
+
+    Told for these types, told for any; whether one of these types that the facility provides is untold, and whether
+    one that it provides and that isn't among them is.
+    """
+
+    told: FloatArray
+    left: FloatArray
+    untold: BoolArray
+    elsewhere: BoolArray
+
+
+def _parts(standard: Standard, facilities: pd.DataFrame, types: Sequence[str], measure: str) -> _Parts:
     parts, n = parts_of(facilities, measure), len(facilities)
-    told, left, open_ended = np.zeros(n), np.zeros(n), np.zeros(n, dtype=bool)
+    told, left = np.zeros(n), np.zeros(n)
+    untold, elsewhere = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
     for part in parts.values():
         left += np.nan_to_num(part)
-    for type_id in types:
+    for type_id in (t.id for t in standard.types):
+        providers = serving_types(standard, type_id)[1:]
+        if not providers:
+            continue
         part = parts.get(type_id, np.full(n, np.nan))
-        told += np.nan_to_num(part)
-        beside = facilities["type_id"].isin(serving_types(standard, type_id)[1:]).to_numpy()
-        open_ended |= beside & np.isnan(part)
-    return told, left, open_ended
+        missing = facilities["type_id"].isin(providers).to_numpy() & np.isnan(part)
+        if type_id in types:
+            told += np.nan_to_num(part)
+            untold |= missing
+        else:
+            elsewhere |= missing
+    return _Parts(told, left, untold, elsewhere)
 
 
-def added_since(facilities: pd.DataFrame, year: int, supply: Supply) -> Supply:
-    """Return the supply of what opened in `year` or later; what does not say when it opened may have."""
+def added_since(facilities: pd.DataFrame, year: int, supply: Supply, as_of: int) -> Supply:
+    """Return the supply of what opened from `year` to `as_of`; what does not say when it opened may have."""
     opens = facilities["opens"].to_numpy(dtype=np.float64)
-    new, unsaid = opens >= year, np.isnan(opens)
+    new, unsaid = opens >= year, np.isnan(opens) & (year <= as_of)
     return Supply(
         supply.serving & (new | unsaid),
         np.where(new, supply.low, 0.0),
@@ -130,7 +149,7 @@ def judge_amount(
     missing : str
         Reason where the two ends disagree.
     """
-    some, most = _enough(low, target), _enough(high, target)
+    some, most = enough(low, target), enough(high, target)
     conditions = [np.full(len(low), not covered), np.isnan(low), some, ~most]
     verdicts, reasons = ["unknown", "unknown", "pass", "fail"], [tables.NO_FACILITY_DATA, tables.NO_PEOPLE]
     reasons += [tables.ENOUGH, tables.TOO_LITTLE]
@@ -144,7 +163,8 @@ TOLERANCE = 1e-9
 """Amounts are quotients of sums: what is this near to its target, relatively, is at it."""
 
 
-def _enough(amount: FloatArray, target: float) -> BoolArray:
+def enough(amount: FloatArray, target: float) -> BoolArray:
+    """Return which amounts reach a target, inclusively (see `TOLERANCE`); NaN never does."""
     return np.asarray(amount >= target * (1.0 - TOLERANCE))
 
 

@@ -1,9 +1,12 @@
 """Dated targets of a standard: each with its figure, what was measured, and whether it is met."""
 
-import numpy as np
+import math
+from dataclasses import dataclass
+
 import pandas as pd
 
 from circle15 import tables
+from circle15.assess.supply import TOLERANCE
 from circle15.standard.model import DatedTarget, Standard
 from circle15.standard.requirements import Reach
 
@@ -17,6 +20,7 @@ COLUMNS = (
     "unit",
     "due",
     "measured",
+    "measured_target",
     "measured_unit",
     "verdict",
     "reason",
@@ -51,9 +55,10 @@ def target_table(standard: Standard, requirements: pd.DataFrame, district: pd.Da
 def _row(
     standard: Standard, one: DatedTarget, requirements: pd.DataFrame, district: pd.DataFrame, as_of: int
 ) -> dict[str, object]:
-    measured, unit, verdict, reason = (
-        _of_requirement(standard, one, requirements) if one.requirement else _of_run(standard, one, district)
-    )
+    found = _of_requirement(standard, one, requirements) if one.requirement else _of_run(standard, one, district)
+    verdict, reason = found.verdict, found.reason
+    if reason == tables.NOT_DUE:  # the requirement may be due later than the target
+        verdict, reason = "fail", tables.BELOW_TARGET
     if verdict == "fail" and as_of < one.due:
         verdict, reason = "exempt", tables.NOT_DUE
     return {
@@ -65,8 +70,9 @@ def _row(
         "value": one.value,
         "unit": one.unit,
         "due": one.due,
-        "measured": measured,
-        "measured_unit": unit,
+        "measured": found.measured,
+        "measured_target": found.target,
+        "measured_unit": found.unit,
         "verdict": verdict,
         "reason": reason,
         "measured_by": one.requirement or one.measured_by,
@@ -74,38 +80,68 @@ def _row(
     }
 
 
-def _of_requirement(standard: Standard, one: DatedTarget, requirements: pd.DataFrame) -> tuple[float, str, str, str]:
+@dataclass(frozen=True)
+class _Measured:
+    """What was measured, and what it was held against, in one unit."""
+
+    measured: float
+    target: float
+    unit: str
+    verdict: str
+    reason: str
+
+
+def _of_requirement(standard: Standard, one: DatedTarget, requirements: pd.DataFrame) -> _Measured:
     """Return what a requirement says for the whole district.
 
-    One of committees is met when the share of committees of the standard's own ``[target]`` meets it; one of every
-    town, when all towns do.
+    One of committees without a target of its own is met when the share of committees of the standard's ``[target]``
+    meets it, whatever the unknown ones are; one of every town, when all towns do.
     """
     found = requirements.loc[[one.requirement]].iloc[0]
+    value, target, unit = float(found["value"]), float(found["target"]), str(found["unit"])
     if found["reason"] != tables.NO_TARGET:
-        return float(found["value"]), str(found["unit"]), str(found["verdict"]), str(found["reason"])
-    value = float(found["value"])
-    if np.isnan(value):
-        return value, str(found["unit"]), "unknown", tables.NOTHING_JUDGED
-    met = value >= standard.target.percent
-    return value, str(found["unit"]), *(("pass", tables.TARGET_MET) if met else ("fail", tables.BELOW_TARGET))
+        return _Measured(value, target, unit, str(found["verdict"]), str(found["reason"]))
+    target = standard.target.percent
+    low, high = (value if pd.isna(found[end]) else float(found[end]) for end in ("value_low", "value_high"))
+    return _Measured(value, target, unit, *_held(low, high, ">=", target))
 
 
-def _of_run(standard: Standard, one: DatedTarget, district: pd.DataFrame) -> tuple[float, str, str, str]:
-    """Return what the rates of the district or the standard itself say."""
+def _held(low: float, high: float, operator: str, target: float) -> tuple[str, str]:
+    """Hold an interval against a figure: met or missed only if both ends say so."""
+    if math.isnan(low):
+        return "unknown", tables.NOTHING_JUDGED
+    near = abs(target) * TOLERANCE
+    met = {
+        ">=": low >= target - near,
+        "<=": high <= target + near,
+        "=": low >= target - near and high <= target + near,
+    }[operator]
+    may_be = {
+        ">=": high >= target - near,
+        "<=": low <= target + near,
+        "=": low <= target + near and high >= target - near,
+    }[operator]
+    if met:
+        return "pass", tables.TARGET_MET
+    return ("unknown", tables.SOME_UNKNOWN) if may_be else ("fail", tables.BELOW_TARGET)
+
+
+def _of_run(standard: Standard, one: DatedTarget, district: pd.DataFrame) -> _Measured:
+    """Return what the items of the district or the standard itself say."""
     if one.measured_by == "ledger":
-        return float("nan"), "", "unknown", tables.NEEDS_LEDGER
+        return _Measured(math.nan, math.nan, "", "unknown", tables.NEEDS_LEDGER)
     if one.measured_by == "item_rate":
-        rate = float(district["item_rate"].iloc[0]) if len(district) else float("nan")
-        measured, unit = 100.0 * rate, "% of committee × type items"
-    elif one.measured_by == "longest_minutes":
-        minutes = [
-            rule.minutes for r in standard.requirements if isinstance(r, Reach) and r.headline for rule in r.limits
-        ]
-        measured, unit = max((m for m in minutes if m is not None), default=float("nan")), "min"
+        passed, failed, unknown = (float(district[name].sum()) for name in ("passed", "failed", "unknown"))
+        measured = 100.0 * passed / (passed + failed) if passed + failed else math.nan
+        every = passed + failed + unknown
+        low, high = (100.0 * part / every if passed + failed else math.nan for part in (passed, passed + unknown))
+        unit = "% of committee × type items"
+        return _Measured(measured, one.value, unit, *_held(low, high, one.operator, one.value))
+    if one.measured_by == "longest_minutes":
+        reaches = [r for r in standard.requirements if isinstance(r, Reach) and r.headline]
+        minutes = [rule.minutes for each in reaches for rule in each.limits]
+        measured, unit = max((m for m in minutes if m is not None), default=math.nan), "min"
     else:
         measured = float(len(standard.domains if one.measured_by == "domains" else standard.types))
         unit = one.unit
-    if np.isnan(measured):
-        return measured, unit, "unknown", tables.NOTHING_JUDGED
-    met = {">=": measured >= one.value, "<=": measured <= one.value, "=": measured == one.value}[one.operator]
-    return measured, unit, *(("pass", tables.TARGET_MET) if met else ("fail", tables.BELOW_TARGET))
+    return _Measured(measured, one.value, unit, *_held(measured, measured, one.operator, one.value))

@@ -38,6 +38,12 @@ LOST_PERSONS = 1e-6
 """How far an area's cells may be from its census when they are scaled, persons."""
 
 
+PLACED = "census."
+"""Begins the id of a cell that stands for people whom only the census knows, at their committee's centre."""
+UNTOLD = "groups_untold"
+"""Attribute of the cells: groups of which the census says nothing, so that in placed cells they are not known."""
+
+
 @dataclass(frozen=True)
 class Census:
     """Official totals.
@@ -189,6 +195,7 @@ def scale_to_census(
         pd.concat([cells[["cell_id"]], figures], axis=1), geometry=cells.geometry.to_numpy(), crs=cells.crs
     )
     _note_rest(total, area, census, notes)
+    changed.attrs[UNTOLD] = [group for group in groups if group not in census.table]
     return changed, committee
 
 
@@ -214,7 +221,7 @@ def _place(
         return cells, committee
     names = committees["committee_id"].to_numpy(dtype=object)[rows]
     groups = dict.fromkeys(cells.columns.drop(["cell_id", "total", "geometry"]), 0.0)
-    ids = [f"census.{name}" for name in names]
+    ids = [f"{PLACED}{name}" for name in names]
     points = committees.geometry.to_numpy()[rows]
     figures = {"cell_id": ids, "total": official[rows], **groups}
     added = gpd.GeoDataFrame(figures, geometry=points, crs=pyproj.CRS(cells.crs))

@@ -13,7 +13,7 @@ ObjectArray = npt.NDArray[np.object_]
 BoolArray = npt.NDArray[np.bool_]
 
 NEAREST_M = 3000.0
-"""How far the nearest committee may be, in metres, where no committee has an area; farther facilities are outside of
+"""How far the nearest committee may be, in metres, where it has no area; farther facilities are outside of
 every town. The same 3 km that a committee's people reach by bicycle in 15 minutes."""
 
 
@@ -22,8 +22,8 @@ def facility_towns(facilities: gpd.GeoDataFrame, committees: gpd.GeoDataFrame, n
 
     A ``town_id`` that the facility's source gives holds, and where such a source leaves it blank there is none. For
     facilities of other sources it is the town of the committee whose area holds the facility's representative point,
-    its boundary included. Only where not one committee has an area it is the town of the nearest committee, up to
-    `NEAREST_M` by straight line, inclusive. Where several committees fit, the one with the lowest id does.
+    its boundary included. In no area, it is the town of the nearest committee, up to `NEAREST_M` by straight line,
+    inclusive, if that one has no area. Where several committees fit, the one with the lowest id does.
 
     Parameters
     ----------
@@ -53,17 +53,20 @@ def facility_towns(facilities: gpd.GeoDataFrame, committees: gpd.GeoDataFrame, n
     points = shapely.point_on_surface(facilities.geometry.to_numpy())
     areas = ordered["area"].to_numpy(dtype=object)
     drawn = ~shapely.is_missing(areas)
-    if drawn.any():
-        of = _holding(points, areas, drawn)
-        where = "in the area of no committee"
-    else:
-        of = _nearest(points, ordered.geometry.to_numpy())
-        where = f"farther than {NEAREST_M / METRES_PER_KM:g} km from every committee"
+    of = _holding(points, areas, drawn)
+    guessed = np.zeros(len(facilities), dtype=bool)
+    where = "in the area of no committee"
+    if not drawn.all():
+        # a place in no area is of its nearest committee, if that is one without an area
+        near = _nearest(points, ordered.geometry.to_numpy())
+        guessed = ~given & (of < 0) & (near >= 0) & ~drawn[near]
+        of = np.where(guessed, near, of)
+        where = f"in no area, and none without one within {NEAREST_M / METRES_PER_KM:g} km is the nearest"
     found = ~given & (of >= 0)
     towns[found] = ordered["town_id"].to_numpy(dtype=object)[of[found]]
-    if not drawn.any():
-        text = f"{found.sum()} facilities are taken for their nearest committee's town, since no committee has an area"
-        notes.add("facilities.town_nearest", found.sum(), text, facilities["facility_id"][found])
+    if guessed.any():
+        text = f"{guessed.sum()} facilities are taken for their nearest committee's town, since it has no area"
+        notes.add("facilities.town_nearest", guessed.sum(), text, facilities["facility_id"][guessed])
     outside = ~given & (of < 0)
     text = f"{outside.sum()} facilities lie {where} and count for no town"
     notes.add("facilities.town_outside", outside.sum(), text, facilities["facility_id"][outside])

@@ -69,9 +69,9 @@ REQUIREMENTS = Layout(
     key=("requirement_id", "scope", "scope_id", "subject"),
     columns=(
         *("requirement_id", "requirement_kind", "scope", "scope_id", "subject", "value", "target", "unit"),
-        *("verdict", "reason", "due", "shortfall", "value_high", "value_straight", OTHERS),
+        *("verdict", "reason", "due", "shortfall", "value_low", "value_high", "value_straight", OTHERS),
     ),
-    optional=("requirement_kind", "shortfall", "value_high", "value_straight"),
+    optional=("requirement_kind", "shortfall", "value_low", "value_high", "value_straight"),
 )
 GAPS = Layout(
     key=ITEM,
@@ -96,8 +96,9 @@ TARGETS = Layout(
     (),  # in the standard's order
     (
         *("target_id", "domain", "name_zh", "name_en", "operator", "value", "unit", "due", "measured"),
-        *("measured_unit", "verdict", "reason", "measured_by", "clause", OTHERS),
+        *("measured_target", "measured_unit", "verdict", "reason", "measured_by", "clause", OTHERS),
     ),
+    optional=("measured_target",),
 )
 FACILITY_CHECKS = Layout(
     ("requirement_id", "facility_id"),

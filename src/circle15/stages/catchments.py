@@ -9,22 +9,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 
 from circle15 import tables
 from circle15.assess.assemble import Judged
 from circle15.assess.catchment import committee_access, two_step, weights_2sfca, weights_gaussian, weights_steps
 from circle15.assess.coverage import CellVerdicts
 from circle15.assess.reach import Access
-from circle15.assess.supply import Supply, judge_amount, supply_of
+from circle15.assess.supply import Supply, enough, judge_amount, supply_of
 from circle15.network.catchment import CatchmentPairs, catchment_pairs
 from circle15.network.graph import Network
 from circle15.network.snap import Snapped
 from circle15.network.travel import Places
 from circle15.stages.run import Inputs, Networks, Run, xy_of
-from circle15.stages.travel import ModeSurvey, places_by, renumber
+from circle15.stages.travel import ModeSurvey, lost_facilities, places_by, renumber
 from circle15.standard.requirements import Provision
 from circle15.standard.resolve import Rules
-from circle15.units import FloatArray, minutes_to_s
+from circle15.units import FloatArray, minutes_to_s, speed_m_per_s
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -34,12 +35,14 @@ BoolArray = npt.NDArray[np.bool_]
 class _CellAccess:
     """What each cell's people have; arrays of shape (cells,).
 
-    For sure, at most as far as figures are there, whether it may be anything, and whether it can be said at all.
+    For sure, at most as far as figures are there, whether it may be anything since a figure is missing or since a
+    facility in straight-line range is off the network, and whether it can be said at all.
     """
 
     low: FloatArray
     high: FloatArray
     endless: BoolArray
+    lost: BoolArray
     known: BoolArray
 
 
@@ -59,7 +62,8 @@ def judge_catchment(
     n, facilities = len(inputs.committees), inputs.facilities
     people = inputs.group(requirement.group)
     covered = any(t in facilities.covered for t in requirement.types)
-    low, high = np.full(n, np.nan), np.full(n, np.nan)
+    all_covered = all(t in facilities.covered for t in requirement.types)
+    low, high, lost = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, dtype=bool)
     cells = None
     if people is not None:
         supply = supply_of(run.standard, facilities.table, requirement.types, requirement.measure)
@@ -67,11 +71,16 @@ def judge_catchment(
         counted = np.where(found.known, people, 0.0)
         low = requirement.per * committee_access(found.low, counted, inputs.cell_committee, n)
         high = requirement.per * committee_access(found.high, counted, inputs.cell_committee, n)
-        endless = committee_access(found.endless.astype(np.float64), counted, inputs.cell_committee, n) > 0
-        high[endless | any(t not in facilities.covered for t in requirement.types)] = np.inf
-        cells = _cell_verdicts(found, inputs, rules, requirement, covered)
+        endless, lost = (
+            committee_access(flag.astype(np.float64), counted, inputs.cell_committee, n) > 0
+            for flag in (found.endless, found.lost)
+        )
+        high[endless | lost | (not all_covered)] = np.inf
+        lost &= ~endless & all_covered
+        cells = _cell_verdicts(found, inputs, rules, requirement, all_covered)
     verdict, reason = judge_amount(low, high, requirement.at_least, covered)
-    if people is None and inputs.cells is not None:
+    reason[lost & (reason == tables.AMOUNT_UNKNOWN)] = tables.FACILITY_OFF_NETWORK
+    if people is None:
         reason[reason == tables.NO_PEOPLE] = tables.NO_GROUP_DATA
     applies = rules.reason == ""
     return Judged(
@@ -85,8 +94,9 @@ def judge_catchment(
         np.zeros(n, dtype=bool),
         cells=cells,
         value=np.where(np.isfinite(low), low, np.nan),
+        value_high=np.where(np.isfinite(low), high, np.nan),
         target=requirement.at_least,
-        unit=f"{requirement.unit} per {requirement.per:g} people",
+        unit=requirement.unit_of_value,
     )
 
 
@@ -106,7 +116,7 @@ def _cell_access(
     modes = np.where(rules.mode == "", _others_mode(requirement), rules.mode).astype(object)
     mode_of_cell = np.append(modes, _others_mode(requirement))[inputs.cell_committee]
     cell, facility, time_s = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
-    known = np.zeros(len(people), dtype=bool)
+    known, lost = np.zeros(len(people), dtype=bool), np.zeros(len(people), dtype=bool)
     assert inputs.cells is not None
     cell_xy = xy_of(inputs.cells)
     serving = np.flatnonzero(supply.serving)
@@ -116,7 +126,11 @@ def _cell_access(
             continue
         snapped = run.snap_residents(networks, mode, cell_xy[rows])
         known[rows] = snapped.on_network
-        places = renumber(places_by(run, inputs, networks, surveys, mode), serving, len(supply.serving))
+        every = places_by(run, inputs, networks, surveys, mode)
+        gone = lost_facilities(networks.of[mode], every, len(supply.serving))
+        reach_m = limit_s * speed_m_per_s(networks.of[mode].max_kmh)
+        lost[rows] = _near_lost(inputs, rows, gone[supply.high[gone] > 0], reach_m)
+        places = renumber(every, serving, len(supply.serving))
 
         search = functools.partial(_search, networks.of[mode], snapped, places, limit_s)
         max_snap_m = run.config.network.max_snap_m
@@ -133,7 +147,17 @@ def _cell_access(
         endless = np.isinf(supply.high)
         high = two_step(joined.cell, joined.facility, weights, people, np.where(endless, 0.0, supply.high)).access
         endless_cell[joined.cell[endless[joined.facility] & (weights > 0)]] = True
-    return _CellAccess(low, high, endless_cell, known)
+    return _CellAccess(low, high, endless_cell, lost, known)
+
+
+def _near_lost(inputs: Inputs, rows: IntArray, facility: IntArray, reach_m: float) -> BoolArray:
+    """Return which cells have a facility that is off the network within reach by straight line."""
+    near = np.zeros(len(rows), dtype=bool)
+    if len(facility) and inputs.cells is not None:
+        tree = shapely.STRtree(inputs.facilities.table.geometry.to_numpy()[facility])
+        hit, _ = tree.query(inputs.cells.geometry.to_numpy()[rows], predicate="dwithin", distance=reach_m)
+        near[hit] = True
+    return near
 
 
 def _search(network: Network, cells: Snapped, places: Places, limit_s: float, _: object) -> CatchmentPairs:
@@ -155,13 +179,15 @@ def _weights(requirement: Provision, time_s: FloatArray, limit_s: float, speed: 
 
 
 def _cell_verdicts(
-    found: _CellAccess, inputs: Inputs, rules: Rules, requirement: Provision, covered: bool
+    found: _CellAccess, inputs: Inputs, rules: Rules, requirement: Provision, all_covered: bool
 ) -> CellVerdicts:
     asked = np.append(rules.reason == "", False)[inputs.cell_committee]
-    enough = requirement.per * found.low >= requirement.at_least
-    settled = enough | (~found.endless & (requirement.per * found.high < requirement.at_least))
+    met = enough(requirement.per * found.low, requirement.at_least)
+    may_be_more = found.endless | found.lost | (not all_covered)
+    settled = met | (~may_be_more & ~enough(requirement.per * found.high, requirement.at_least))
+    covered = any(t in inputs.facilities.covered for t in requirement.types)
     known = asked & found.known & settled & covered
-    return CellVerdicts(asked, known, known & enough)
+    return CellVerdicts(asked, known, known & met)
 
 
 def _no_access(n: int) -> Access:

@@ -1,6 +1,7 @@
 """One verdict and what it rests on: the rule that held, the ways to the nearest facilities, what would turn it."""
 
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -363,7 +364,9 @@ def _turns(stand: _Stand, one: Judged, near: Sequence[NearFacility]) -> tuple[st
         return ()
     if one.value is not None:
         short = one.target - one.value[row]
-        return (f"{abs(short):.3g} {one.unit} {'more' if verdict == 'fail' else 'less'}",)
+        if verdict == "fail":
+            return (f"{short:.3g} {one.unit} more",)
+        return (f"more than {max(-short, 0.0):.3g} {one.unit} less",)
     return _turns_pass(one, row, near) if verdict == "pass" else _turns_fail(one, row, near)
 
 
@@ -374,7 +377,7 @@ def _turns_pass(one: Judged, row: int, near: Sequence[NearFacility]) -> tuple[st
     found = []
     deciding_s = float(one.access.time_s[row]) if number == 1 else near[number - 1].time_s if number <= len(near) else 0
     if deciding_s and not _in_metres(one, row):
-        found.append(f"speeds more than {100.0 * (1.0 - deciding_s / threshold_s):.1f} % lower")
+        found.append(f"speeds more than {_percent(1.0 - deciding_s / threshold_s)} lower")
     if one.requirement.kind == "reach":
         lost = inside - number + 1
         named = " and ".join(f.facility_id for f in near[:lost])
@@ -394,10 +397,18 @@ def _turns_fail(one: Judged, row: int, near: Sequence[NearFacility]) -> tuple[st
     found = [f"{missing} more {'facility' if missing == 1 else 'facilities'} within {_minutes(threshold_s)}"]
     if len(near) >= number:
         time_s = near[number - 1].time_s
-        found.append(f"a way {_minutes(time_s - threshold_s)} shorter to {near[number - 1].facility_id}")
+        if missing == 1:
+            found.append(f"a way {_minutes(time_s - threshold_s)} shorter to {near[number - 1].facility_id}")
         if not _in_metres(one, row):
-            found.append(f"speeds at least {100.0 * (time_s / threshold_s - 1.0):.1f} % higher")
+            found.append(f"speeds at least {_percent(time_s / threshold_s - 1.0)} higher")
     return tuple(found)
+
+
+def _percent(share: float) -> str:
+    """Return a share as percent, rounded up: speeds that much higher are enough, and that much lower are no fewer."""
+    percent = 100.0 * share
+    places = 1 if percent >= 1 else 3
+    return f"{math.ceil(round(percent * 10**places, 6)) / 10**places:.{places}f} %"
 
 
 def _in_metres(one: Judged, row: int) -> bool:
@@ -407,8 +418,8 @@ def _in_metres(one: Judged, row: int) -> bool:
 
 def _minutes(seconds: float) -> str:
     """Return a duration in minutes and seconds, to the tenth; to the thousandth where a tenth would hide an excess."""
-    tenths = round(seconds, 1)
-    shown = tenths if tenths % SECONDS_PER_MINUTE else round(seconds, 3)
+    tenths = math.ceil(round(seconds * 10, 3)) / 10  # up: a way so much shorter is enough
+    shown = tenths if tenths % SECONDS_PER_MINUTE and seconds >= 1 else round(seconds, 3)
     minutes, rest = divmod(shown, SECONDS_PER_MINUTE)
     if not round(rest, 3):
         return f"{minutes:.0f} min"

@@ -13,21 +13,25 @@ from circle15.stages.run import Inputs, Run
 from circle15.tables import OVERRIDDEN
 
 
-def override(run: Run, inputs: Inputs, judged: Sequence[Judged]) -> tuple[list[Judged], pd.DataFrame | None]:
+def override(
+    run: Run, inputs: Inputs, judged: Sequence[Judged], type_id: str | None = None
+) -> tuple[list[Judged], pd.DataFrame | None]:
     """Put verdicts from the field over the computed ones of an item, and return them with what they replaced.
 
     An override holds for all headline requirements of its type (for the others, if the type has none). The computed
     verdict stays beside it. People are counted as computed: a check of a committee says nothing of each household. An
-    exempt item stays exempt, since nothing is asked of it.
+    exempt item stays exempt, since nothing is asked of it. `type_id` leaves out those of other types, where only this
+    one was judged.
     """
     table = read_overrides(run.config, inputs.committees, run.standard, run.notes)
     if table is None:
         return list(judged), None
+    table = table if type_id is None else table[table["type_id"] == type_id].reset_index(drop=True)
     row_of = {name: row for row, name in enumerate(inputs.committees["committee_id"])}
     changed, computed = list(judged), []
-    for committee_id, type_id, verdict in table[["committee_id", "type_id", "verdict"]].itertuples(index=False):
+    for committee_id, of_type, verdict in table[["committee_id", "type_id", "verdict"]].itertuples(index=False):
         row = row_of[committee_id]
-        own = [n for n, one in enumerate(changed) if one.rules.type_id == type_id]
+        own = [n for n, one in enumerate(changed) if one.rules.type_id == of_type]
         chosen = [n for n in own if changed[n].requirement.headline] or own
         before = combine([changed[n].verdict[[row]] for n in chosen])[0] if chosen else "exempt"
         computed.append(before)

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import shapely
 
 from circle15.assess.coverage import ASSIGNED, OFF_NETWORK, OUTSIDE
-from circle15.inputs.census import read_census, scale_to_census
+from circle15.inputs.census import PLACED, UNTOLD, read_census, scale_to_census
 from circle15.inputs.committees import cells_in_areas, choose_centres
 from circle15.inputs.land import land_km2, read_water
+from circle15.network.compounds import add_inside
 from circle15.network.travel import Places, nearest
 from circle15.stages.run import Inputs, IntArray, Networks, Run, xy_of
 from circle15.standard.resolve import speed_kmh
@@ -102,7 +103,19 @@ def group_shares(inputs: Inputs) -> dict[str, FloatArray]:
     """
     people = inputs.population
     somebody = np.where(people["total"] > 0, people["total"], np.nan) if people else np.empty(0)
-    return {group: 100.0 * persons / somebody for group, persons in people.items() if group != "total"}
+    shares = {group: 100.0 * persons / somebody for group, persons in people.items() if group != "total"}
+    for group, share in shares.items():
+        share[_untold(inputs, group)] = np.nan
+    return shares
+
+
+def _untold(inputs: Inputs, group: str) -> npt.NDArray[np.bool_]:
+    """Return which committees have people that a census placed there without saying how many are of the group."""
+    untold = np.zeros(len(inputs.committees), dtype=bool)
+    if inputs.cells is not None and UNTOLD in inputs.cells.attrs and group in inputs.cells.attrs[UNTOLD]:
+        placed = inputs.cells["cell_id"].astype(str).str.startswith(PLACED).to_numpy() & (inputs.cell_committee >= 0)
+        untold[inputs.cell_committee[placed]] = True
+    return untold
 
 
 def _nearest_committee(
@@ -115,8 +128,11 @@ def _nearest_committee(
     shapely.prepare(extent)
     inside = shapely.intersects(extent, cells.geometry.to_numpy())
     centre_xy = xy_of(committees)
+    network, limit_m = networks.of["walk"], run.config.network.max_snap_m
     centres = Places(run.snap(networks, "walk", centre_xy), centre_xy, np.arange(len(committees)))
-    found = nearest(networks.of["walk"], run.snap(networks, "walk", xy_of(cells)), centres, np.inf)
+    if network.has_compounds:
+        centres = add_inside(network, centres, committees.geometry.to_numpy(), limit_m)
+    found = nearest(network, run.snap_residents(networks, "walk", xy_of(cells)), centres, np.inf)
     committee = np.where(inside, found.facility, -1)
     status = np.select([committee >= 0, inside], [ASSIGNED, OFF_NETWORK], default=OUTSIDE).astype(object)
     return committee, status

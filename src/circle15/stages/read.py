@@ -13,7 +13,7 @@ from pyproj.enums import TransformDirection
 
 from circle15.cache import hash_file, hash_of
 from circle15.config import Config, Datum
-from circle15.errors import Notes, raise_if_any
+from circle15.errors import ConfigError, Notes, Problem, raise_if_any
 from circle15.inputs.committees import read_committees, run_crs
 from circle15.inputs.datum import NAMES as DATUMS
 from circle15.inputs.datum import WGS84, from_wgs84, outside_china, to_wgs84
@@ -48,6 +48,7 @@ def hash_inputs(config: Config) -> dict[str, str]:
     if config.population:
         sources += [config.population.source, *config.population.groups.values()]
         sources += [config.population.census.source] if config.population.census else []
+    sources += [config.overrides.source] if config.overrides else []
     sources += [item.source for item in config.facilities if item.source]
     sources += [item.entrances.source for item in config.facilities if item.entrances]
     hashes = {}
@@ -83,6 +84,7 @@ def _files_of(path: Path) -> list[Path]:
 
 def read_inputs(run: Run) -> Inputs:
     """Read committees, population and facilities into the run's CRS."""
+    check_metres(run)
     config, standard = run.config, run.standard
     committees = read_committees(config, run_crs(config), standard, run.notes)
     crs = pyproj.CRS(committees.crs)
@@ -177,6 +179,25 @@ def _other_datums(xy: FloatArray, crs: pyproj.CRS, declared: Datum) -> dict[str,
         name: np.stack(to_degrees.transform(*place, direction=TransformDirection.INVERSE), axis=1)
         for name, place in moved.items()
     }
+
+
+def check_metres(run: Run) -> None:
+    """Refuse metres along the streets where ferries are streets: a fastest way is then not the shortest.
+
+    Raises
+    ------
+    ConfigError
+        Naming the requirements.
+    """
+    asked = [
+        one.id
+        for one in run.standard.requirements
+        if isinstance(one, Reach) and any(rule.metres is not None for rule in one.limits)
+    ]
+    if run.config.network.ferries and asked:
+        what = "[network] ferries = true, and the standard asks for metres along the streets"
+        remedy = "A ferry's metres are none on foot: set ferries = false, or give minutes."
+        raise ConfigError(Problem(what, str(run.config.path), tuple(asked), remedy))
 
 
 def resolve(standard: Standard, traits: Traits) -> RuleBook:

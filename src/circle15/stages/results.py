@@ -24,6 +24,7 @@ from circle15.assess.groups import group_rates
 from circle15.assess.targets import target_table
 from circle15.stages.run import Inputs, Run
 from circle15.stages.travel import ModeSurvey
+from circle15.standard.requirements import Provision
 from circle15.units import FloatArray
 
 
@@ -48,13 +49,13 @@ def assemble(
     """
     standard, committees, facilities = run.standard, inputs.committees, inputs.facilities.table
     n, ids = len(committees), committees["committee_id"].to_numpy()
-    judged = [with_people(one, inputs.persons, inputs.cell_committee, n) for one in judged]
+    judged = [with_people(one, _sharers(inputs, one), inputs.cell_committee, n) for one in judged]
     cells_of = _cells_of_types(judged)
     people_of = {t: sum_people(cells, inputs.persons, inputs.cell_committee, n) for t, cells in cells_of.items()}
     verdicts = verdict_table(ids, facilities["facility_id"].to_numpy(), judged)
     items = item_table(committees, judged, standard, people_of)
     rates = rate_tables(items, standard, sorted(committees["town_id"].unique()))
-    requirements = _in_order([reach_shares(verdicts, committees, standard), scopes], run)
+    requirements = _in_order([reach_shares(verdicts, committees, standard, run.config.run.as_of), scopes], run)
     on_network = np.ones(len(facilities), dtype=bool)
     for one in surveys.values():
         on_network[one.lost] = False
@@ -75,6 +76,13 @@ def assemble(
     )
 
 
+def _sharers(inputs: Inputs, one: Judged) -> FloatArray:
+    """Return the people of each cell whom a requirement is about: those of its group, or everybody."""
+    group = one.requirement.group if isinstance(one.requirement, Provision) else "total"
+    persons = inputs.group(group)
+    return inputs.persons if persons is None else persons
+
+
 def _cells_of_types(judged: Sequence[Judged]) -> dict[str, CellVerdicts]:
     """Return for each type which cells meet all its headline requirements."""
     found: dict[str, CellVerdicts] = {}
@@ -87,7 +95,10 @@ def _cells_of_types(judged: Sequence[Judged]) -> dict[str, CellVerdicts]:
 
 def _in_order(parts: Sequence[pd.DataFrame], run: Run) -> pd.DataFrame:
     place = {one.id: number for number, one in enumerate(run.standard.requirements)}
-    joined = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return parts[0]
+    joined = pd.concat(filled, ignore_index=True)
     return joined.sort_values("requirement_id", key=lambda c: c.map(place), kind="stable").reset_index(drop=True)
 
 
@@ -114,24 +125,31 @@ def _equity(run: Run, inputs: Inputs, judged: Sequence[Judged]) -> dict[str, pd.
 
     Of a type, its first headline requirement counts (without any, its first). What is unknown or exempt is not counted.
     """
-    people = inputs.population.get("total")
-    if people is None:
+    population = inputs.population
+    if not population:
         return {}
     reached: dict[str, FloatArray] = {}
-    shared: dict[str, dict[str, FloatArray]] = {}
+    shared: dict[tuple[str, str], dict[str, FloatArray]] = {}
     for one in sorted(judged, key=lambda one: not one.requirement.headline):
-        known = np.isin(one.verdict.astype(str), ("pass", "fail"))
-        if one.value is not None:
-            shared.setdefault(one.unit, {})[one.requirement.id] = np.where(known, one.value, np.nan)
+        verdict = one.verdict if one.computed is None else np.where(one.computed != "", one.computed, one.verdict)
+        known = np.isin(verdict.astype(str), ("pass", "fail"))
+        if isinstance(one.requirement, Provision):
+            if one.value is None or one.value_high is None or one.requirement.group not in population:
+                continue
+            known &= one.value_high == one.value  # else it is only the least that there may be
+            values = shared.setdefault((one.requirement.group, one.unit), {})
+            values[one.requirement.id] = np.where(known, one.value, np.nan)
         elif one.requirement.kind == "reach":
             reached.setdefault(one.rules.type_id, np.where(known, one.access.count_within, np.nan))
     reached = {t.id: reached[t.id] for t in run.standard.types if t.id in reached}
     committees = inputs.committees
     town, zone = committees["town_id"].to_numpy(dtype=object), committees["zone"].to_numpy(dtype=object)
     towns, zones = sorted(set(town)), [z.id for z in run.standard.zones if z.id in set(zone)]
-    measures = {FACILITIES_WITHIN: reached, **shared}
-    equity = [equity_table(of, people, town, zone, towns, zones, name) for name, of in measures.items()]
-    curves = [lorenz_table(of, people) for of in measures.values()]
+    measures = {("total", FACILITIES_WITHIN): reached, **shared}
+    equity = [
+        equity_table(of, population[group], town, zone, towns, zones, name) for (group, name), of in measures.items()
+    ]
+    curves = [lorenz_table(of, population[group]) for (group, _), of in measures.items()]
     return {"equity": pd.concat(equity, ignore_index=True), "lorenz": pd.concat(curves, ignore_index=True)}
 
 

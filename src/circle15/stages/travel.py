@@ -119,7 +119,9 @@ def _survey_mode(
             one = run.kept(make, "survey", key, *asked, router.engine, few)
             found[type_id] = (one, rows)
             run.clock.progress.advance()
-    return ModeSurvey(router, cells, cell_row, found, places, _lost(networks.of[mode], places, len(table)), key)
+    return ModeSurvey(
+        router, cells, cell_row, found, places, lost_facilities(networks.of[mode], places, len(table)), key
+    )
 
 
 def _survey_type(
@@ -160,7 +162,7 @@ def _places(run: Run, inputs: Inputs, networks: Networks, mode: str) -> Places:
         *("entrances", networks.key, mode, shapely.to_wkb(geometry), limit_m),
     )
     places = Places(run.snap(networks, mode, xy), xy, facility)
-    lost = _lost(networks.of[mode], places, len(geometry))
+    lost = lost_facilities(networks.of[mode], places, len(geometry))
     shut = ~places.snapped.on_network & ~np.isin(places.facility, lost)
     run.notes.add(
         f"facilities.{mode}.entrances_off_network",
@@ -211,7 +213,7 @@ def renumber(places: Places, rows: IntArray, facilities: int) -> Places:
     return dataclasses.replace(own, facility=number[own.facility])
 
 
-def _lost(network: Network, places: Places, facilities: int) -> IntArray:
+def lost_facilities(network: Network, places: Places, facilities: int) -> IntArray:
     """Return the facilities of which no entrance is on the streets that are open to everybody."""
     outside = places.snapped.on_network & ~is_inside(network, places.snapped)
     on = np.bincount(places.facility, weights=outside, minlength=facilities)

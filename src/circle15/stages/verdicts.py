@@ -12,7 +12,7 @@ from circle15 import tables
 from circle15.assess.assemble import (
     Judged,
 )
-from circle15.assess.coverage import judge_cells
+from circle15.assess.coverage import CellVerdicts, judge_cells
 from circle15.assess.quality import Attribute, Within, attribute_of, judge_quality
 from circle15.assess.reach import Access, disc_leaves, judge
 from circle15.errors import Notes
@@ -20,7 +20,7 @@ from circle15.network.catchment import CatchmentPairs, catchment_pairs
 from circle15.network.graph import Network
 from circle15.network.snap import Snapped
 from circle15.network.survey import answer
-from circle15.network.travel import Places
+from circle15.network.travel import Places, nearest
 from circle15.stages.catchments import judge_catchment
 from circle15.stages.run import Inputs, Networks, RuleBook, Run
 from circle15.stages.travel import ModeSurvey, renumber
@@ -65,7 +65,8 @@ def judge_all(
     judged = []
     for requirement, rules in book:
         if isinstance(requirement, Provision):
-            judged.append(judge_catchment(run, inputs, networks, surveys, requirement, rules, speed))
+            one = judge_catchment(run, inputs, networks, surveys, requirement, rules, speed)
+            judged.append(judge_one.with_edge(one))
         elif isinstance(requirement, Quality):
             judged.append(judge_one.quality(requirement, rules))
         else:
@@ -101,6 +102,7 @@ class _Judge:
                 covered,
                 cells.lost_nearby,
                 self._several(rules, serving),
+                rules.reason == tables.CONDITION_UNKNOWN,
             )
         return Judged(requirement, rules, access, verdict, reason, edge, cells=cell_verdicts)
 
@@ -110,12 +112,52 @@ class _Judge:
         serving = serving_any(self.run.standard, requirement.types)
         access, _ = _access(self.inputs, self.surveys, rules, serving)
         covered = any(t in facilities.covered for t in requirement.types)
+        all_covered = all(t in facilities.covered for t in requirement.types)
         verdict, reason = judge(rules, access, covered, self._exists(serving))
         attribute = attribute_of(facilities.table, requirement)
+        lost_nearby = access.lost_nearby
         yes, unknown, access = _with_attribute(access, attribute, self.surveys, rules, serving)
-        verdict, reason = judge_quality(rules, Within(yes, unknown), verdict, reason)
+        verdict, reason = judge_quality(Within(yes, unknown), lost_nearby, all_covered, verdict, reason)
         edge = (verdict == "fail") & _edge_affected(self.inputs, self.surveys, rules, serving, self.known_area)
-        return Judged(requirement, rules, access, verdict, reason, edge)
+        cells = None
+        if self.inputs.cells is not None and self.people:
+            cells = self._cells_of_quality(rules, serving, attribute, covered, all_covered)
+        return Judged(requirement, rules, access, verdict, reason, edge, cells=cells)
+
+    def _cells_of_quality(
+        self, rules: Rules, serving: tuple[str, ...], attribute: Attribute, covered: bool, all_covered: bool
+    ) -> CellVerdicts:
+        """Judge which cells have a facility with the attribute within their committee's threshold."""
+        _, cells = _access(self.inputs, self.surveys, rules, serving)
+        committee, table = self.inputs.cell_committee, self.inputs.facilities.table
+        limit_s = np.append(rules.threshold_s, np.nan)[committee]
+        asked, of_type = np.isfinite(limit_s), table["type_id"].isin(serving).to_numpy()
+        within_good, within_unsure = (
+            within(self._cell_times(rules, np.flatnonzero(of_type & chosen)), np.where(asked, limit_s, -1.0))
+            for chosen in (attribute.yes, attribute.unknown)
+        )
+        certain_no = ~within_unsure & ~cells.lost_nearby & all_covered
+        known = asked & cells.on_network & covered & (within_good | certain_no)
+        return CellVerdicts(asked, known, known & within_good)
+
+    def _cell_times(self, rules: Rules, rows: IntArray) -> FloatArray:
+        """Return the seconds from each cell to the nearest of some facilities; NaN beyond the longest threshold."""
+        time_s = np.full(len(self.inputs.cell_committee), np.nan)
+        for mode, one in self.surveys.items():
+            limit_s = np.where(rules.mode == mode, rules.threshold_s, np.nan)
+            if len(rows) and np.isfinite(limit_s).any() and len(one.cells):
+                places = renumber(one.places, rows, len(self.inputs.facilities.table))
+                found = nearest(one.router.network, one.cells, places, float(np.nanmax(limit_s)))
+                own = (rules.mode == mode)[self.inputs.cell_committee[one.cell_row]]
+                time_s[one.cell_row[own]] = found.time_s[own]
+        return time_s
+
+    def with_edge(self, one: Judged) -> Judged:
+        """Mark the fails of a catchment whose disc leaves what is known: what lies beyond might be shared, too."""
+        assert isinstance(one.requirement, Provision)
+        serving = serving_any(self.run.standard, one.requirement.types)
+        edge = _edge_affected(self.inputs, self.surveys, one.rules, serving, self.known_area)
+        return replace(one, edge_affected=(one.verdict == "fail") & edge)
 
     def _several(self, rules: Rules, serving: tuple[str, ...]) -> BoolArray | None:
         """Return which cells reach as many facilities as are asked for; None where one is enough for everybody."""

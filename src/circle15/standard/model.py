@@ -4,7 +4,7 @@ The classes check one entry each; what entries say of one another is checked in 
 `Standard.parse` does both and tells of everything at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
@@ -14,7 +14,7 @@ from circle15.errors import ConfigError, Problem, raise_if_any
 from circle15.standard.check import contradictions
 from circle15.standard.partition import unclear_cases
 from circle15.standard.parts import Id, Part, Percent, Positive, Text, Year, ZoneMode
-from circle15.standard.requirements import Reach, Requirement, Rule
+from circle15.standard.requirements import Adjacency, Presence, Reach, Requirement, Rule
 from circle15.toml import did_you_mean, problems_of
 
 
@@ -264,6 +264,10 @@ def _unclear(standard: Standard, where: str) -> list[Problem]:
                 if zone not in zones
             ]
             problems += unclear_cases(one, zones, where)
+    problems += [*_overlapping(standard, where), *_driven_metres(standard, where), *_untrue_targets(standard, where)]
+    if not any(one.scope == "committee" and len(one.types) == 1 for one in standard.requirements):
+        what = "no requirement asks for a single type for committees, so there is no item to judge"
+        problems.append(Problem(what, where, remedy="Add one, e.g. of kind reach."))
     slow = [one.id for one in standard.requirements if "elderly_walk" in _modes(one)]
     if slow and standard.speeds_kmh.elderly_walk is None:
         remedy = "Add speeds_kmh.elderly_walk in km/h."
@@ -274,3 +278,52 @@ def _unclear(standard: Standard, where: str) -> list[Problem]:
 def _modes(requirement: Requirement) -> set[str | None]:
     rules: tuple[Rule, ...] = requirement.limits if isinstance(requirement, Reach) else ()
     return {rule.mode for rule in rules} | {getattr(requirement, "mode", None)}
+
+
+def _overlapping(standard: Standard, where: str) -> list[Problem]:
+    """Refuse to ask how near facilities are to themselves: the answer would always be 0 m."""
+
+    def serving(types: Iterable[str]) -> set[str]:
+        found, size = set(types), 0
+        while size < len(found):
+            size = len(found)
+            found |= {one.id for one in standard.types if not found.isdisjoint(one.provides)}
+        return found
+
+    problems = []
+    for one in standard.requirements:
+        both = serving(one.types) & serving(one.to_types) if isinstance(one, Adjacency) else set()
+        if both:
+            what = f"types and to_types have {', '.join(sorted(both))} in common, and each is nearest to itself"
+            problems.append(Problem(what, where, (one.id,), "Ask for types that are, and provide, nothing in common."))
+    return problems
+
+
+def _driven_metres(standard: Standard, where: str) -> list[Problem]:
+    """Refuse metres by the mode of a zone whose mode is a car's."""
+    driven = [zone.id for zone in standard.zones if "drive" in {mode for _, mode in zone.modes}]
+    return [
+        Problem(
+            f"metres by the mode of the zone, which is a car in {', '.join(driven)}", where, (one.id,), "Give minutes."
+        )
+        for one in standard.requirements
+        if driven and isinstance(one, Reach) and any(r.metres and r.mode == "zone" for r in one.limits)
+    ]
+
+
+def _untrue_targets(standard: Standard, where: str) -> list[Problem]:
+    """Refuse a target whose figure is none of the requirement's that decides it: it would tell one and test another."""
+    by_id = {one.id: one for one in standard.requirements}
+    problems = []
+    for target in standard.targets:
+        one = by_id.get(target.requirement or "")
+        if one is None or isinstance(one, Presence):  # of every town, whose number is not the standard's
+            continue
+        limits = one.limits if isinstance(one, Reach) else ()
+        most = {getattr(r, k, None) for r in (one, *limits) for k in ("minutes", "metres")} - {None}
+        least = {getattr(one, k, None) for k in ("at_least", "percent")} - {None}
+        least |= {standard.target.percent} if isinstance(one, Reach) else set()
+        if target.value not in (most if target.operator == "<=" else least):
+            what = f"its figure ({target.operator} {target.value:g}) is none of those that {one.id} asks for"
+            problems.append(Problem(what, where, (target.id,), "Let them agree, or measure the target otherwise."))
+    return problems

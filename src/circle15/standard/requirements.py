@@ -8,7 +8,7 @@ committee exactly one rule holds (`circle15.standard.partition` proves it when t
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from circle15.standard.parts import Count, Flag, Id, NotNegative, Part, Percent, Positive, Text, Year
@@ -19,11 +19,19 @@ KINDS_OF_REQUIREMENT = ("reach", "provision", "quality", "adjacency", "presence"
 
 TravelMode = Literal["zone", "walk", "elderly_walk", "cycle", "drive"]
 Measure = Literal["count", "capacity", "floor_area_m2"]
-Types = Annotated[tuple[Id, ...], Field(min_length=1)]
 
 
 def _wrong(what: str) -> PydanticCustomError:
     return PydanticCustomError("contradiction", what)
+
+
+def _each_once(types: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(types)) < len(types):
+        raise _wrong("names a type twice")
+    return types
+
+
+Types = Annotated[tuple[Id, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
 class Band(Part):
@@ -245,6 +253,11 @@ class Provision(_Requirement):
         if self.steps and (weights != sorted(weights, reverse=True) or weights[0] > 1):
             raise _wrong("the weights of steps have to fall, from 1 or less")
         return self
+
+    @property
+    def unit_of_value(self) -> str:
+        """The unit of its value: so much for so many people of the group."""
+        return f"{self.unit} per {self.per:g} people" + ("" if self.group == "total" else f" of {self.group}")
 
 
 class Quality(_Requirement):

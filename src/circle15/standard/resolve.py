@@ -190,7 +190,6 @@ def resolve_rules(standard: Standard, requirement: CommitteeRequirement, traits:
         As `zone_modes`; or if two rules hold for a committee, which loading the standard excludes.
     """
     by_zone, n = zone_modes(standard, traits.zone, traits.kind), len(traits.zone)
-    every: list[Conditions] = [requirement, *requirement.limits] if isinstance(requirement, Reach) else []
     limits = requirement.limits if isinstance(requirement, Reach) else (_limit_of(requirement),)
     within_scope = _hold(requirement, traits) if isinstance(requirement, Reach) else np.ones(n, dtype=bool)
     rule = np.zeros(n, dtype=np.int64)
@@ -206,7 +205,7 @@ def resolve_rules(standard: Standard, requirement: CommitteeRequirement, traits:
             threshold_s[mine] = _threshold_s(standard, one, mode[mine])
             min_count[mine] = one.min_count
     reason = np.where(mode == "", NOT_REQUIRED, "").astype(object)
-    reason[(rule == 0) & _undecided(every, requirement, traits)] = CONDITION_UNKNOWN
+    reason[(rule == 0) & _undecided(requirement, traits)] = CONDITION_UNKNOWN
     reason[traits.zone == ""] = NO_ZONE
     return Rules(
         requirement_id=requirement.id,
@@ -246,18 +245,43 @@ def _threshold_s(standard: Standard, rule: Rule, mode: TextArray) -> FloatArray:
     return np.array([float(travel_time_s(rule.metres, speed_kmh(standard, m))) for m in mode], dtype=np.float64)
 
 
+AT_LIMIT = 1e-9
+"""By so much, relatively, a density or share may miss the end of a band that it is at on paper."""
+
+
 def _hold(conditions: Conditions, traits: Traits) -> npt.NDArray[np.bool_]:
     """Return for which committees all conditions hold; one on an unknown figure does not."""
-    hold = np.ones(len(traits.zone), dtype=bool)
-    if conditions.zones:
-        hold &= np.isin(traits.zone.astype(str), conditions.zones)
-    if conditions.kinds:
-        hold &= np.isin(traits.kind.astype(str), conditions.kinds)
+    hold = _right_place(conditions, traits)
     for band, value in _bands(conditions, traits):
-        hold &= ((value >= band.at_least) if band.at_least is not None else np.isfinite(value)) & (
-            (value < band.below) if band.below is not None else np.isfinite(value)
-        )
+        hold &= np.isfinite(value) & ~_outside(band, value)
     return hold
+
+
+def _may_hold(conditions: Conditions, traits: Traits) -> npt.NDArray[np.bool_]:
+    """Return for which committees no condition is known not to hold."""
+    may = _right_place(conditions, traits)
+    for band, value in _bands(conditions, traits):
+        may &= ~_outside(band, value)
+    return may
+
+
+def _right_place(conditions: Conditions, traits: Traits) -> npt.NDArray[np.bool_]:
+    right = np.ones(len(traits.zone), dtype=bool)
+    if conditions.zones:
+        right &= np.isin(traits.zone.astype(str), conditions.zones)
+    if conditions.kinds:
+        right &= np.isin(traits.kind.astype(str), conditions.kinds)
+    return right
+
+
+def _outside(band: Band, value: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return which values lie outside a band; NaN never does."""
+    outside = np.zeros(len(value), dtype=bool)
+    if band.at_least is not None:
+        outside |= value < band.at_least * (1.0 - AT_LIMIT)
+    if band.below is not None:
+        outside |= value >= band.below * (1.0 - AT_LIMIT)
+    return outside
 
 
 def _bands(conditions: Conditions, traits: Traits) -> list[tuple[Band, FloatArray]]:
@@ -270,21 +294,14 @@ def _bands(conditions: Conditions, traits: Traits) -> list[tuple[Band, FloatArra
     return found
 
 
-def _undecided(every: list[Conditions], requirement: CommitteeRequirement, traits: Traits) -> npt.NDArray[np.bool_]:
-    """Return for which committees a figure is missing that some condition asks for, zone and kind being right."""
-    missing = np.zeros(len(traits.zone), dtype=bool)
-    if not isinstance(requirement, Reach):
-        return missing
-    in_scope = _hold(_places_only(requirement), traits)
-    for one in every:
-        right = in_scope & _hold(_places_only(one), traits)
-        for _, value in _bands(one, traits):
-            missing |= right & ~np.isfinite(value)
-    return missing
-
-
-def _places_only(conditions: Conditions) -> Conditions:
-    return Conditions(zones=conditions.zones, kinds=conditions.kinds)
+def _undecided(requirement: CommitteeRequirement, traits: Traits) -> npt.NDArray[np.bool_]:
+    """Return for which committees some rule may hold, if only a figure were known."""
+    undecided = np.zeros(len(traits.zone), dtype=bool)
+    if isinstance(requirement, Reach):
+        in_scope = _may_hold(requirement, traits)
+        for one in requirement.limits:
+            undecided |= in_scope & _may_hold(one, traits)
+    return undecided
 
 
 def _text_array(values: Iterable[str]) -> TextArray:
