@@ -23,6 +23,7 @@ def of_all_kinds() -> dict:
         types = [
           { id = "a", zh = "甲", en = "A", domain = "all", tier = "community", named_in = "list", clause = "3", group = "old" },
           { id = "b", zh = "乙", en = "B", domain = "all", tier = "community", named_in = "list", clause = "4", provides = ["a"] },
+          { id = "z", zh = "戊", en = "Z", domain = "all", tier = "community", named_in = "list", clause = "4" },
         ]
         requirements = [
           { id = "a.reach", kind = "reach", type = "a", headline = true, clause = "5", rules = [
@@ -33,7 +34,7 @@ def of_all_kinds() -> dict:
           { id = "a.floor", kind = "provision", types = ["a", "b"], scope = "district", measure = "floor_area_m2", unit = "m²", at_least = 40, clause = "6" },
           { id = "a.catch", kind = "provision", types = ["a"], scope = "committee", measure = "capacity", unit = "beds", group = "old", at_least = 5, method = "e2sfca", minutes = 15, mode = "walk", steps = [{ minutes = 5, weight = 1 }, { minutes = 15, weight = 0.5 }], clause = "7" },
           { id = "a.good", kind = "quality", types = ["a"], scope = "town", attribute = "grade", one_of = ["A", "B"], percent = 80, clause = "8" },
-          { id = "a.near_b", kind = "adjacency", types = ["a"], to_types = ["b"], scope = "district", metres = 100, percent = 95, clause = "9" },
+          { id = "a.near_b", kind = "adjacency", types = ["a"], to_types = ["z"], scope = "district", metres = 100, percent = 95, clause = "9" },
           { id = "a.presence", kind = "presence", types = ["a"], clause = "10" },
           { id = "a.total", kind = "total", types = ["a"], measure = "capacity", unit = "beds", at_least = 100, since = 2021, due = 2025, clause = "11" },
         ]

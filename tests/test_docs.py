@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import click
@@ -218,38 +219,89 @@ def test_the_readme_and_the_tutorial_show_command_lines():
 def test_configurations_named_in_the_docs_exist():
     for page in PAGES:
         for name in re.findall(r"circle15 compute ((?:configs|docs)/\S+\.toml)", text(page)):
-            assert (ROOT / name).is_file(), f"{page.name}: {name}"
+            assert name == "configs/checked.toml" or (ROOT / name).is_file(), f"{page.name}: {name}"  # tutorial's own
 
 
 def test_figures_of_the_sample_are_those_of_a_run(sample):
     district = pd.read_csv(sample / "csv" / "district.csv").iloc[0]
-    for page in (ROOT / "README.md", ROOT / "docs" / "tutorial.md"):
-        gaps = re.findall(r"(\d+) gaps ·", text(page))
-        assert all(int(gap) == district["failed"] for gap in gaps)
-    judged = int(district["passed"] + district["failed"])
-    assert f"{int(district['passed'])} ÷ {judged} = {district['item_rate'] * 100:.1f} %" in text(
-        ROOT / "docs" / "tutorial.md"
-    )
+    failed, judged = int(district["failed"]), int(district["passed"] + district["failed"])
+    readme, tutorial = text(ROOT / "README.md"), text(ROOT / "docs" / "tutorial.md")
+    assert f"{failed} gaps · rates are rounded down" in readme
+    assert f"{int(district['passed'])} ÷ {judged} = {district['item_rate'] * 100:.3f} %" in tutorial
+    assert f"\n{failed} gaps · rates are rounded down" in tutorial
+    (line,) = re.findall(r"(?m)^out/sample: (.*)$", readme)
+    assert set(line.split(", ")) == {str(path.relative_to(sample)) for path in sample.rglob("*") if path.is_file()}
 
 
-def test_the_tutorial_shows_the_lines_and_rows_that_a_run_gives(sample):
-    """It once showed a population rate of the code before."""
-    arguments = [str(ROOT / "configs" / "sample.toml"), "--out", str(sample), "--no-cache", "-q"]
-    printed = {line.rstrip() for line in CliRunner().invoke(cli.circle15, ["compute", *arguments]).stdout.splitlines()}
+@pytest.fixture(scope="module")
+def tutorial(tmp_path_factory) -> tuple[list[tuple[str, set[str]]], Path]:
+    """Go through the tutorial: every block of output with what its command printed, and the folder of the files."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    for name in ("configs", "data"):
+        shutil.copytree(ROOT / name, folder / name)
     page = text(ROOT / "docs" / "tutorial.md")
-    block = re.search(r"(?s)```\n(domain .*?)```", page)[1]
-    shown = [line.split() for line in block.splitlines() if re.search(r"\d", line)]
-    assert len(shown) >= 3
-    assert all(line in [one.split() for one in printed] for line in shown)
+    fences = re.findall(r"(?sm)^```(\w*)\n(.*?)^```$", page)
+    (checked,) = [body for kind, body in fences if kind == "csv"]
+    (section,) = [body for kind, body in fences if kind == "toml"]
+    (folder / "configs" / "checked.csv").write_text(checked, encoding="utf-8")
+    (folder / "configs" / "checked.toml").write_text(text(ROOT / "configs" / "sample.toml") + section, encoding="utf-8")
+    strict = text(ROOT / "configs" / "standards" / "pudong-2021.toml").replace('id = "pudong-2021"', 'id = "strict"')
+    strict = re.sub(r'(id = "pharmacy.reach",.* minutes = )15', r"\g<1>10", strict)
+    (folder / "strict.toml").write_text(strict, encoding="utf-8")
 
-    table = pd.read_csv(sample / "csv" / "verdicts.csv", dtype=str).query("committee_id == '999002003'")
-    head = re.search(r"(?m)^\| (type_id .*) \|$", page)[1].split(" | ")
-    rows = re.findall(r"(?m)^\| ((?:bus_stop|kindergarten) .*) \|$", page)
-    assert len(rows) == 2
+    found, printed = [], set[str]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("CIRCLE15_CACHE", str(folder / "cache"))
+        for block in (body for kind, body in fences if not kind):
+            if block.startswith("circle15 "):
+                result = CliRunner().invoke(cli.circle15, shlex.split(block)[1:])
+                assert result.exit_code == 0, result.output
+                printed = {" ".join(line.split()) for line in result.output.splitlines()}
+            elif not block.startswith("source "):
+                found.append((block, printed))
+    return found, folder
+
+
+def test_the_tutorial_shows_what_its_commands_print(tutorial):
+    """It once showed a population rate of the code before."""
+    blocks, folder = tutorial
+    assert len(blocks) >= 8
+    for block, printed in blocks:
+        for line in block.splitlines():
+            assert line.strip(" …") == "" or " ".join(line.split()) in printed, line
+    assert (folder / "way.geojson").is_file()
+
+
+@pytest.mark.parametrize("name", ["verdicts", "requirements", "targets"])
+def test_the_tutorial_shows_rows_that_its_files_have(tutorial, name):
+    keys = {"verdicts": "type_id", "requirements": "requirement_id", "targets": "target_id"}
+    table = pd.read_csv(tutorial[1] / "out" / "sample" / "csv" / f"{name}.csv", dtype=str, keep_default_na=False)
+    if name == "verdicts":
+        table = table[table["committee_id"] == "999002003"]
+    page = text(ROOT / "docs" / "tutorial.md")
+    head, body = re.search(rf"(?m)^(\| {keys[name]} .*\|)\n\|[-|]+\|\n((?:\|.*\n)+)", page).groups()
+    head, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in (head, *body.splitlines())]
+    assert len(rows) >= 2
     for row in rows:
-        cells = dict(zip(head, row.split(" | "), strict=True))
-        actual = table[table.requirement_id == f"{cells['type_id']}.reach"].iloc[0]
-        assert {name: actual[name] for name in head} == cells
+        assert row in table[head].to_numpy().tolist(), row
+
+
+def test_the_tutorial_counts_what_changes(tutorial):
+    """What its sentences say of gaps, and of the verdict from the field."""
+    folder = tutorial[1] / "out"
+    gaps = {
+        name: set(pd.read_csv(folder / name / "csv" / "gaps.csv", dtype=str)[["committee_id", "type_id"]].itertuples(
+            index=False, name=None
+        ))
+        for name in ("sample", "checked", "strict", "2021")
+    }  # fmt: skip
+    assert gaps["sample"] - gaps["checked"] == {("999002003", "kindergarten")}
+    assert {type_id for _, type_id in gaps["strict"] - gaps["sample"]} == {"pharmacy"}
+    assert len(gaps["strict"] - gaps["sample"]) == 4
+    closed, not_yet = gaps["sample"] - gaps["2021"], gaps["2021"] - gaps["sample"]
+    assert [type_id for _, type_id in closed] == ["community_cultural_center"] * 4
+    assert (len(not_yet), len({committee for committee, _ in not_yet})) == (3, 1)
 
 
 def test_the_readme_names_the_picture_and_pictures_are_small():

@@ -68,9 +68,12 @@ def test_areas_lines_and_entrances_by_a_point_on_them():
     assert towns(facilities(park, gates, trail), AREAS)[0] == ["south", "south", "north"]
 
 
-def test_one_area_is_enough_to_go_by_areas():
+def test_beside_areas_only_a_committee_without_one_takes_what_is_nearest():
+    """f0 at the committee without an area, f1 in no area and nearest to the committee that has one."""
     mixed = committees(("c1", "north", point(0), square(0)), ("c2", "south", point(1500), None))
-    assert towns(facilities(point(1500)), mixed) == ([""], {"facilities.town_outside": ("f0",)})
+    found, notes = towns(facilities(point(1500), point(-700)), mixed)
+    assert found == ["south", ""]
+    assert notes == {"facilities.town_nearest": ("f0",), "facilities.town_outside": ("f1",)}
 
 
 # by the nearest committee ------------------------------------------------------------------------------------------

@@ -182,7 +182,7 @@ BAD = {
     ),
     "an unknown neighbour": (
         changed(ADJACENCY, to_types=["zz"]),
-        '"requirements[5].to_types" names "zz", which is no id of "types" (1 row: a.near_b). Known: a, b.',
+        '"requirements[5].to_types" names "zz", which is no id of "types" (1 row: a.near_b). Known: a, b, z.',
     ),
     "adjacency by car": (
         changed(ADJACENCY, mode="drive"),
@@ -416,7 +416,7 @@ def test_every_kind_in_words():
         "40 m² (floor_area_m2) per 1000 people in the district",
         "5 beds (capacity) per 1000 people of old by catchment (e2sfca) of 15 min on foot",
         "80 % of those of every town with grade = A or B",
-        "95 % of those of the district with b within 100 m on foot",
+        "95 % of those of the district with z within 100 m on foot",
         "at least 1 in every town",
         "at least 100 beds (capacity) in the district, added since 2021, by 2025",
     ]

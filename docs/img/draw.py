@@ -103,16 +103,7 @@ def draw_circles(ax: Axes, read: dict[str, gpd.GeoDataFrame], every: int) -> Non
     modes = [m for m in ("walk", "cycle") if (shown["mode"] == m).any()]
     ax.set_title(f"service circles, 15 min ({len(shown)} of {len(circles)} shown)")
     handles = [Line2D([], [], color={"walk": WALK, "cycle": CYCLE}[m], lw=4, alpha=0.5, label=m) for m in modes]
-    ax.legend(
-        handles=handles,
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.005),
-        ncols=3,
-        columnspacing=1.0,
-        handletextpad=0.3,
-        frameon=False,
-        fontsize=8,
-    )
+    legend_below(ax, handles)
 
 
 def draw_type(ax: Axes, read: dict[str, gpd.GeoDataFrame], type_id: str) -> None:
@@ -133,16 +124,7 @@ def draw_type(ax: Axes, read: dict[str, gpd.GeoDataFrame], type_id: str) -> None
     places.plot(ax=ax, marker="P", color="#f2b400", edgecolor="black", linewidth=0.5, markersize=size * 1.5, zorder=6)
     handles.append(Line2D([], [], marker="P", ls="", mfc="#f2b400", mec="black", label=f"facility ({len(places)})"))
     ax.set_title(f"committees by verdict: {type_id}")
-    ax.legend(
-        handles=handles,
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.005),
-        ncols=3,
-        columnspacing=1.0,
-        handletextpad=0.3,
-        frameon=False,
-        fontsize=8,
-    )
+    legend_below(ax, handles)
 
 
 def draw_gaps(ax: Axes, read: dict[str, gpd.GeoDataFrame]) -> None:
@@ -176,16 +158,7 @@ def draw_gaps(ax: Axes, read: dict[str, gpd.GeoDataFrame]) -> None:
     if "cells" in read and (read["cells"]["status"] != "assigned").any():
         handles.append(Line2D([], [], marker="o", ls="", color="#b0b0b0", ms=4, label="people in no committee"))
     ax.set_title(f"gaps over all types ({len(read['gaps'])})")
-    ax.legend(
-        handles=handles,
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.005),
-        ncols=3,
-        columnspacing=1.0,
-        handletextpad=0.3,
-        frameon=False,
-        fontsize=8,
-    )
+    legend_below(ax, handles)
 
 
 def legend_below(ax: Axes, handles: list[Line2D]) -> None:

@@ -398,7 +398,7 @@ def _turns_fail(one: Judged, row: int, near: Sequence[NearFacility]) -> tuple[st
     if len(near) >= number:
         time_s = near[number - 1].time_s
         if missing == 1:
-            found.append(f"a way {_minutes(time_s - threshold_s)} shorter to {near[number - 1].facility_id}")
+            found.append(f"a way {_minutes(time_s - threshold_s, up=True)} shorter to {near[number - 1].facility_id}")
         if not _in_metres(one, row):
             found.append(f"speeds at least {_percent(time_s / threshold_s - 1.0)} higher")
     return tuple(found)
@@ -416,9 +416,9 @@ def _in_metres(one: Judged, row: int) -> bool:
     return isinstance(one.requirement, Reach) and rule > 0 and one.requirement.limits[rule - 1].metres is not None
 
 
-def _minutes(seconds: float) -> str:
-    """Return a duration in minutes and seconds, to the tenth; to the thousandth where a tenth would hide an excess."""
-    tenths = math.ceil(round(seconds * 10, 3)) / 10  # up: a way so much shorter is enough
+def _minutes(seconds: float, *, up: bool = False) -> str:
+    """Return a duration in minutes and seconds, to the tenth (`up`: not below it); to the thousandth below a tenth."""
+    tenths = math.ceil(round(seconds * 10, 3)) / 10 if up else round(seconds, 1)
     shown = tenths if tenths % SECONDS_PER_MINUTE and seconds >= 1 else round(seconds, 3)
     minutes, rest = divmod(shown, SECONDS_PER_MINUTE)
     if not round(rest, 3):
