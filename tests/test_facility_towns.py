@@ -112,14 +112,14 @@ def test_nearest_against_brute_force(centres, places, random):
 
 def test_what_a_source_gives_wins():
     places = facilities(point(500, 500), point(500, 500), point(500, 500), town_id=["south", "", " south "])
-    assert towns(places, AREAS) == (["south", "", "south"], {})
+    assert towns(places, AREAS) == (["south", "north", "south"], {})
 
 
 def test_sources_that_give_none_are_placed():
     places = facilities(
         point(500, 500), point(500, 500), point(1500, 500), source=["a", "a", "b"], town_id=["south", "", ""]
     )
-    assert towns(places, AREAS)[0] == ["south", "", "south"]
+    assert towns(places, AREAS)[0] == ["south", "north", "south"]
     assert towns(facilities(point(500, 500), town_id=""), AREAS)[0] == ["north"]
 
 

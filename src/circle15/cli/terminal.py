@@ -53,7 +53,7 @@ class Terminal:
             mute_stdout()
         except OSError as error:
             mute_stdout()
-            remedy = "The run's files are written; send stdout elsewhere."
+            remedy = f"{'The files are written; send' if self.written else 'Send'} stdout elsewhere."
             raise OutputError(Problem(f"cannot be written ({error.strerror})", "stdout", remedy=remedy)) from error
 
     def tell_notes(self, notes: Notes) -> None:

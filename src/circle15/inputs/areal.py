@@ -148,6 +148,11 @@ def areal_cells(
         f"{path.name}: the people of {len(table)} polygons are spread evenly over their area, "
         f"{len(cells.row):,} cells of {size_m:g} m",
     )
+    inhabited = int((table["total"] > 0).sum())
+    if len(cells.row) < inhabited:
+        what = f"cell_size_m = {size_m:g} makes {len(cells.row):,} cells of {inhabited:,} polygons with people"
+        remedy = "Take a smaller one (100 is usual): people of several polygons would live at one point."
+        raise ConfigError(Problem(what, str(path), remedy=remedy))
     ids = "n" + _padded(cells.row) + "e" + _padded(cells.column)
     people = dict(zip(figures, cells.persons.T, strict=True))
     return gpd.GeoDataFrame({"cell_id": ids, **people}, geometry=gpd.GeoSeries(cells.point, crs=table.crs))

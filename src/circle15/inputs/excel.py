@@ -9,6 +9,7 @@ import datetime as dt
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +100,13 @@ def read_excel(path: Path, layer: str | None, topic: str, notes: Notes) -> pd.Da
     return pd.DataFrame(found.cells, columns=found.names, index=index, dtype=object)
 
 
+UNREADABLE = (
+    *(InvalidFileException, zipfile.BadZipFile, zlib.error),
+    *(KeyError, ValueError, OSError, SyntaxError, TypeError, NotImplementedError),
+)
+"""What openpyxl ends with on files that are damaged or none of its own."""
+
+
 def _open(path: Path, *, values: bool) -> openpyxl.Workbook:
     """Open the file with the values that formulas had, or with the formulas."""
     try:
@@ -107,7 +115,7 @@ def _open(path: Path, *, values: bool) -> openpyxl.Workbook:
                 "ignore", UserWarning
             )  # parts of a workbook that openpyxl does not keep: charts, rules
             return openpyxl.load_workbook(path, data_only=values)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, SyntaxError, TypeError) as error:
+    except UNREADABLE as error:
         reason = str(error).strip().splitlines()
         what = f"cannot be read as Excel ({reason[0] if reason else type(error).__name__})"
         remedy = "Open it in a spreadsheet program and save it as .xlsx, without a password."

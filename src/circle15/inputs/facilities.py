@@ -44,6 +44,9 @@ NOT_OF_OSM = ("layer", "crs", "encoding", "columns", "set", "where", "entrances"
 ROWS = tuple(column for column in FACILITIES if column.name not in ("facility_id", "type_id"))
 
 
+RESERVED = ("source", "on_network")
+"""Columns of facilities that circle15 fills itself."""
+
 OSM_MAPPING = "osm"
 """The mapping of ``from_osm`` where the configuration names none."""
 
@@ -169,6 +172,7 @@ def _read_file(
         remedy = 'Map one, e.g. columns = { name = "名称" }.'
         what = f'no column "name", by which the mapping "{item.mapping}" tells types of one code apart'
         layer.problems.append(Problem(what, layer.where, remedy=remedy))
+    _set_aside(layer, path, notes)
     _check_rows(layer, notes)
     if mapping is None:
         layer.problems += [*_unknown_types(layer, standard), *check_parts(layer, standard)]
@@ -301,6 +305,14 @@ def _name_rows(layer: Layer, item: FacilitiesConfig, name: str, path: Path, wher
         raise ConfigError(Problem("entrances need facilities with a facility_id", where, remedy=remedy))
     stem = name.replace(path.suffix, "", 1)
     layer.table["facility_id"] = [f"{stem}:{number + 1}" for number in layer.table.index]
+
+
+def _set_aside(layer: Layer, path: Path, notes: Notes) -> None:
+    """Rename columns of the file that have names of circle15's own, so that nothing is lost and nothing mistaken."""
+    new = {name: f"{name}_of_file" for name in RESERVED if name in layer.table}
+    text = f"{path.name}: columns named as circle15's own are kept as {', '.join(new.values())}: {', '.join(new)}"
+    notes.add("facilities.columns_renamed", len(new), text, list(new))
+    layer.table = layer.table.rename(columns=new)
 
 
 def _check_rows(layer: Layer, notes: Notes) -> None:

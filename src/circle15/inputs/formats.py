@@ -79,6 +79,7 @@ def read_rows(config: Source, path: Path, topic: str, notes: Notes) -> pd.DataFr
     if suffix in SEPARATORS:
         _refuse(config, path, "layer")
         table = _read_csv(path, config.encoding or "utf-8-sig", SEPARATORS[suffix])
+        _note_line_breaks(table, path, topic, notes)
     elif suffix in PARQUET:
         _refuse(config, path, "layer", "encoding")
         table = _read_parquet(path)
@@ -103,6 +104,15 @@ def _refuse(config: Source, path: Path, *keys: str) -> None:
     ]
     if problems:
         raise ConfigError(*problems)
+
+
+def _note_line_breaks(table: pd.DataFrame, path: Path, topic: str, notes: Notes) -> None:
+    """Note cells of several lines: a quotation mark that is not closed swallows the rows up to the next one."""
+    broken = pd.Series(data=False, index=table.index)
+    for name in table.columns:
+        broken |= table[name].str.contains("\n", regex=False).fillna(value=False).astype(bool)
+    text = f"{path.name}: {broken.sum()} rows have a cell of several lines; has a stray quotation mark swallowed rows?"
+    notes.add(f"{topic}.line_breaks", int(broken.sum()), text, [f"row {n + 1}" for n in table.index[broken]])
 
 
 def _read_csv(path: Path, encoding: str, separator: str) -> pd.DataFrame:

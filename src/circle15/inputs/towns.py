@@ -20,10 +20,10 @@ every town. The same 3 km that a committee's people reach by bicycle in 15 minut
 def facility_towns(facilities: gpd.GeoDataFrame, committees: gpd.GeoDataFrame, notes: Notes) -> ObjectArray:
     """Return the town of each facility.
 
-    A ``town_id`` that the facility's source gives holds, and where such a source leaves it blank there is none. For
-    facilities of other sources it is the town of the committee whose area holds the facility's representative point,
-    its boundary included. In no area, it is the town of the nearest committee, up to `NEAREST_M` by straight line,
-    inclusive, if that one has no area. Where several committees fit, the one with the lowest id does.
+    A ``town_id`` that the facility's source gives holds. Where it is blank, or the source has none, it is the town of
+    the committee whose area holds the facility's representative point, its boundary included. In no area, it is that of
+    the nearest committee, up to `NEAREST_M` by straight line, inclusive, if that one has no area. Where several
+    committees fit, the one with the lowest id does.
 
     Parameters
     ----------
@@ -74,13 +74,11 @@ def facility_towns(facilities: gpd.GeoDataFrame, committees: gpd.GeoDataFrame, n
 
 
 def _stated(facilities: gpd.GeoDataFrame) -> tuple[BoolArray, ObjectArray]:
-    """Return whose source gives towns, and the towns that are given (blank where none is)."""
+    """Return which facilities are given a town, and the towns that are given (blank where none is)."""
     if "town_id" not in facilities:
         return np.zeros(len(facilities), dtype=bool), np.full(len(facilities), "", dtype=object)
     stated = clean_text(facilities["town_id"]).to_numpy(dtype=object)
-    source = facilities["source"].to_numpy(dtype=object)
-    giving = set(source[stated != ""])
-    return np.array([name in giving for name in source], dtype=bool), stated
+    return np.asarray(stated != "", dtype=bool), stated
 
 
 def _holding(points: ObjectArray, areas: ObjectArray, drawn: BoolArray) -> npt.NDArray[np.int64]:

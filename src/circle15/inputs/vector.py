@@ -7,6 +7,8 @@ every message can name them.
 """
 
 import difflib
+import re
+import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +53,11 @@ DBF_NAME_BYTES = 10
 DBF_ENCODING = "gb18030"
 MAX_LON = 180.0
 MAX_LAT = 90.0
+WHERE_ERRORS = (
+    *(ArithmeticError, AttributeError, LookupError, NameError, SyntaxError, TypeError, ValueError),
+    *(re.error, tokenize.TokenError),
+)
+"""What a condition that can't be understood may end with."""
 TYPO = 0.75
 """How like a contract's column a key has to be (difflib's ratio) to be taken for a misspelling of it."""
 
@@ -320,13 +327,17 @@ def _filter(table: pd.DataFrame, config: Source, wanted: Wanted, path: Path, not
     names = ", ".join(str(name) for name in view)
     try:
         keep = view.eval(config.where, engine="python", local_dict={}, global_dict={})
-    except (ArithmeticError, AttributeError, LookupError, NameError, SyntaxError, TypeError, ValueError) as error:
+    except WHERE_ERRORS as error:
         raise ConfigError(
             Problem(str(error).strip() or "not understood", place_, remedy=f"Columns: {names}.")
         ) from None
     except NotImplementedError as error:
         raise ConfigError(Problem(f"not supported ({error})", place_, remedy=f"Columns: {names}.")) from None
-    if not isinstance(keep, pd.Series) or not pd.api.types.is_bool_dtype(keep):
+    if (
+        not isinstance(keep, pd.Series)
+        or not keep.index.equals(view.index)  # a condition that sorts or picks rows speaks of other ones
+        or not pd.api.types.is_bool_dtype(keep)
+    ):
         raise ConfigError(
             Problem("is no condition on the columns", place_, remedy="E.g. where = \"status == 'open'\".")
         )

@@ -341,6 +341,8 @@ def _found(one: Judged, row: int, near: Sequence[NearFacility]) -> str:
     if one.value is not None:
         value = one.value[row]
         return "no figure" if np.isnan(value) else f"{value:.3g} {one.unit}"
+    if one.rules.reason[row] != "":
+        return "nothing that is asked"
     if not one.access.on_network[row]:
         return "nothing: the committee is off the network"
     if not near:

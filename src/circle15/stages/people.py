@@ -83,7 +83,12 @@ def densities(run: Run, inputs: Inputs) -> FloatArray:
     nothing = np.full(len(inputs.committees), np.nan)
     if inputs.cells is None:
         return nothing
-    land = land_km2(inputs.committees, read_water(run.config, inputs.crs, run.notes))
+    water = read_water(run.config, inputs.crs, run.notes)
+    land = land_km2(inputs.committees, water)
+    areas = inputs.committees["area"].to_numpy(dtype=object)
+    if water is not None and not shapely.intersects(shapely.union_all(water), areas).any():
+        text = f"not one of {len(water)} polygons of water touches a committee's area: is its crs right?"
+        run.notes.add("committees.water_elsewhere", len(water), text)
     none = land == 0
     text = f"{none.sum()} committees have no land, so no density: their area is all water, or land_km2 is 0"
     run.notes.add("committees.no_land", int(none.sum()), text, inputs.committees["committee_id"][none])

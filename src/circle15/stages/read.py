@@ -119,11 +119,28 @@ def check_places(run: Run, inputs: Inputs, networks: Networks) -> None:
     committees = inputs.committees
     where_they_are = committees.geometry.fillna(gpd.GeoSeries(committees["area"], crs=committees.crs))
     problems = check_overlap(committees.set_geometry(where_they_are), box, config.committees.source)
+    areas = committees[committees["area"].notna()]
+    if config.committees.areas and len(areas):
+        shapes = gpd.GeoSeries(areas["area"], crs=committees.crs)
+        problems += check_overlap(areas.set_geometry(shapes), box, config.committees.areas.source)
+        _note_strangers(run, areas)
     if inputs.cells is not None and config.population:
         problems += check_overlap(inputs.cells, box, config.population.source)
     for source, part in table.groupby("source", sort=True):
         problems += check_overlap(part, box, str(source))
     raise_if_any(problems)
+
+
+def _note_strangers(run: Run, areas: gpd.GeoDataFrame) -> None:
+    """Note committees whose centre lies outside of their own area: ids or coordinates of one of the two are wrong."""
+    centre = areas.geometry.to_numpy()
+    given = ~shapely.is_missing(centre)
+    away = given & ~shapely.intersects(areas["area"].to_numpy(), centre)
+    text = (
+        f"{away.sum()} of {given.sum()} committees have their centre outside of their own area: are the ids and the "
+        "coordinates (crs, datum) of both files right?"
+    )
+    run.notes.add("committees.centre_outside", int(away.sum()), text, areas["committee_id"][away])
 
 
 def check_shift(run: Run, inputs: Inputs, networks: Networks) -> None:

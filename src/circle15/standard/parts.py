@@ -17,7 +17,7 @@ def _as_id(text: str) -> str:
 Text = Annotated[str, Field(min_length=1)]
 Id = Annotated[str, AfterValidator(_as_id)]
 Flag = Annotated[bool, Field(strict=True)]
-Count = Annotated[int, Field(strict=True, ge=1)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Year = Annotated[int, Field(strict=True, ge=1900, le=2200)]
 # Strict, since 1 minute is not what `minutes = true` means.
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
