@@ -73,3 +73,18 @@ def test_a_facility_without_a_town_of_its_own_is_placed(tmp_path):
     run = Written(district(tmp_path, standard(text + REACH), [C1], facilities, areas={"C1": (-100, -100, 900, 100)}))
     assert run.row("p", "town", "T1").value == 2
     assert pd.isna(run.row("p", "town", "T1").shortfall)
+
+
+def test_polygons_on_one_another_and_a_population_of_nobody(tmp_path):
+    config = district(tmp_path, standard(REACH), [C1], [F1], [{"x": 0, "total": 1}])
+    text = config.read_text("utf-8")
+    head, tail = text.split("[population]")
+    config.write_text(head + '[population]\nsource = "tracts.gpkg"\n' + tail[tail.index("[[facilities]]") :], "utf-8")
+    boxes = [shapely.box(X0 + 300 * n, Y0, X0 + 300 * (n + 1), Y0 + 300) for n in (0, 1, 1)]
+    table = gpd.GeoDataFrame({"cell_id": ["a", "b", "c"], "total": 10}, geometry=boxes, crs=CRS)
+    table.to_file(tmp_path / "tracts.gpkg")
+    (note,) = [n for n in Written(config).outcome.notes.items if n.code == "population.overlapping_polygons"]
+    assert note.rows == ("b and c",)  # neighbours that only touch are none
+    table.assign(total=0).to_file(tmp_path / "tracts.gpkg")
+    with pytest.raises(InputError, match="nobody lives in it"):
+        Written(config)

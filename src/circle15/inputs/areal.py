@@ -19,6 +19,8 @@ from circle15.units import FloatArray
 IntArray = npt.NDArray[np.int64]
 Shapes = npt.NDArray[np.object_]
 
+OVERLAP = 0.1
+"""Neighbours drawn apart share slivers; more than this share of the smaller one is no sliver."""
 LARGE_POLYGON_M = 500.0
 """A polygon wider than this hides from its one point how far its people walk: half of it is a quarter of 15 minutes."""
 
@@ -168,6 +170,21 @@ def note_large_polygons(table: gpd.GeoDataFrame, path: Path, notes: Notes) -> No
         "live at one point. cell_size_m = 100 spreads them over their area"
     )
     notes.add("population.large_polygons", wide.sum(), text, table["cell_id"][wide])
+
+
+def note_overlaps(table: gpd.GeoDataFrame, path: Path, notes: Notes) -> None:
+    """Note inhabited polygons that share more than `OVERLAP` of the smaller: people may count twice."""
+    own = table[(table["total"] > 0) & table.geometry.geom_type.isin(("Polygon", "MultiPolygon"))]
+    shapes = np.asarray(own.geometry.array, dtype=object)
+    sound = shapely.is_valid(shapes)  # what is not is told where polygons are cut
+    shapes, ids = shapes[sound], own["cell_id"].to_numpy(dtype=object)[sound]
+    a, b = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    a, b = a[a < b], b[a < b]
+    smaller = np.minimum(shapely.area(shapes[a]), shapely.area(shapes[b]))
+    over = shapely.area(shapely.intersection(shapes[a], shapes[b])) > OVERLAP * smaller
+    text = f"{path.name}: {over.sum()} pairs of polygons with people lie on one another: do people count twice?"
+    pairs = [f"{ids[i]} and {ids[j]}" for i, j in zip(a[over], b[over], strict=True)]
+    notes.add("population.overlapping_polygons", int(over.sum()), text, pairs)
 
 
 def inner_points(shapes: Shapes) -> Shapes:

@@ -23,7 +23,7 @@ from rasterio.errors import RasterioError
 
 from circle15.config import Config, PopulationConfig
 from circle15.errors import ConfigError, InputError, Notes, Problem, raise_if_any
-from circle15.inputs.areal import areal_cells, inner_points, note_large_polygons
+from circle15.inputs.areal import areal_cells, inner_points, note_large_polygons, note_overlaps
 from circle15.inputs.datum import correct
 from circle15.inputs.formats import require_file
 from circle15.inputs.vector import COORDINATES, POINTS, POLYGONS, Layer, Wanted, load_layer, parse_crs
@@ -155,6 +155,10 @@ def _read_cells(source: PopulationConfig, path: Path, crs: pyproj.CRS, notes: No
         layer.problems += _check_groups(layer.table[figures], path, layer.label, notes)
     table = layer.project(crs)
     table = table[[*(column.name for column in contract), "geometry"]].copy()
+    if not (table["total"] > 0).any():
+        remedy = "Check that columns names the column of people."
+        raise InputError(Problem("nobody lives in it", str(path), remedy=remedy))
+    note_overlaps(table, path, notes)
     if source.cell_size_m is not None:
         return areal_cells(table, figures, source.cell_size_m, path, notes)
     note_large_polygons(table, path, notes)
