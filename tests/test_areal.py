@@ -157,7 +157,7 @@ def test_the_order_of_the_file_does_not_matter(tmp_path):
 
 
 def test_without_a_size_large_polygons_are_noted(tmp_path):
-    shapes = [shapely.box(0, 0, side, 10) for side in (500, 501, 3000)]
+    shapes = [shapely.box(0, 100 * n, side, 100 * n + 10) for n, side in enumerate((500, 501, 3000))]
     notes = Notes()
     frame = table([affinity.translate(s, EAST, NORTH) for s in shapes], [1.0, 2.0, 0.0])
     assert list(read(tmp_path, frame, notes)["total"]) == [1, 2, 0]
