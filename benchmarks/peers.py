@@ -20,7 +20,7 @@ from scipy.sparse import csgraph
 
 from circle15.errors import Notes
 from circle15.network.graph import Network, build_network
-from circle15.network.hierarchy import quiet_stdout
+from circle15.quiet import quiet_stdout
 from circle15.network.search import at_points, field_to
 from circle15.network.snap import Snapped, snap
 from circle15.network.travel import find_ranges
@@ -261,7 +261,7 @@ def ours(district: District, reach: float = 3.0) -> Answers:  # noqa: ARG001 - i
     for asked in district.questions:
         one = surveys[asked.mode]
         for column, type_id in enumerate(asked.entrances):
-            found, _ = one.surveys[type_id]
+            ((found, _),) = one.surveys[type_id]
             rows = asked.committee_row
             answers.time_s[rows, column] = found.time_s[rows]
             answers.count[rows, column] = np.bincount(found.pairs.origin, minlength=len(answers.count))[rows]

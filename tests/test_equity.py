@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from inequality.gini import Gini
 
-from circle15.assess.equity import equity_table, gini, lorenz, lorenz_table, palma, without_access
+from circle15.assess.equity import equity_table, gini, lorenz, lorenz_table, palma
 
 NAN = float("nan")
 
@@ -186,23 +186,6 @@ def test_a_share_outside_0_to_1():
 
 def text(*values: str) -> np.ndarray:
     return np.array(values, dtype=object)
-
-
-def test_without_access_by_town():
-    table = without_access(
-        people=np.array([10.0, 20, 30, 40, 50]),
-        covered=np.array([4.0, 20, NAN, 0, 1]),
-        unknown=np.array([1.0, 0, NAN, 40, 0]),
-        by=text("b", "b", "b", "a", ""),
-    )
-    assert table.to_dict("list") == {
-        "group": ["a", "b"],
-        "people": [40, 30],
-        "covered": [0, 24],
-        "unknown": [40, 1],
-        "without": [0, 5],
-        "share": [pytest.approx(NAN, nan_ok=True), pytest.approx(5 / 29)],
-    }
 
 
 def test_the_table_of_a_small_district():

@@ -350,8 +350,8 @@ def test_codes(tmp_path):
         "141299" = "nine_year_school"
     """
     mapping = load(tmp_path, text, ["kindergarten", "primary_school", "nine_year_school"])
-    assert mapping.type_of("141204") == "kindergarten"
-    assert mapping.type_of("999999") is None
+    assert mapping.codes["141204"] == "kindergarten"
+    assert "999999" not in mapping.codes
     assert mapping.covers() == ("kindergarten", "primary_school")
 
 

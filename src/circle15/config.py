@@ -1,9 +1,10 @@
 """One TOML file describes one district and year. Unknown keys are errors, and each names the nearest known one."""
 
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
 from circle15.errors import ConfigError, Problem
 from circle15.toml import problems_of, read_toml
@@ -108,6 +109,65 @@ class OverridesConfig(SourceConfig):
     """``[overrides]``: verdicts that somebody checked in the field; they are applied last and marked."""
 
 
+class CandidatesConfig(SourceConfig):
+    """``[candidates]``: sites that `suggest` may choose from; without it, sites are proposed."""
+
+
+class ProjectsConfig(SourceConfig):
+    """``[projects]``: the ledger that `verify` and `plan` apply."""
+
+
+Means = Literal["reuse", "compound", "new"]
+Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PlanYear = Annotated[int, Field(ge=1900, le=2200)]
+
+
+class TypeFigures(_Section):
+    """``[suggest.types.<type>]``: what a new facility of the type costs, needs and offers."""
+
+    cost: Figure | None = None
+    floor_area_m2: Figure | None = None
+    capacity: Figure | None = None
+
+
+class WeightsConfig(_Section):
+    """``[suggest.weights]``: how much more a person counts, by town, zone, kind of committee and population group."""
+
+    towns: dict[str, Weight] = {}
+    zones: dict[str, Weight] = {}
+    kinds: dict[Literal["residents", "village"], Weight] = {}
+    groups: dict[str, Weight] = {}
+
+
+class SuggestConfig(_Section):
+    """``[suggest]``: what is to be closed, and at what cost."""
+
+    also: list[str] = []
+    gap: float = Field(default=0.01, ge=0, lt=1)
+    slack: float = Field(default=0.05, ge=0)
+    currency: str = ""
+    fixed_cost: dict[Means, Figure] = {}
+    types: dict[str, TypeFigures] = {}
+    weights: WeightsConfig = WeightsConfig()
+
+
+class PlanConfig(_Section):
+    """``[plan]``: the years of the programme, their budgets and milestones."""
+
+    years: list[PlanYear] = Field(min_length=1)
+    budgets: list[Figure] = []
+    started_percent: list[Annotated[float, Field(ge=0, le=100)]] = [33.3333, 100.0]
+    build_years: int = Field(default=0, ge=0, le=20)
+
+    @field_validator("years")
+    @classmethod
+    def _one_after_the_other(cls, years: list[int]) -> list[int]:
+        if any(b - a != 1 for a, b in pairwise(years)):
+            raise ValueError("years have to follow one another, e.g. [2021, 2022, 2023]")
+        return years
+
+
 class FetchConfig(_Section):
     """``[fetch]``: what ``circle15 fetch`` gets from OpenStreetMap beside the network."""
 
@@ -126,8 +186,17 @@ class Config(_Section):
     population: PopulationConfig | None = None
     facilities: list[FacilitiesConfig] = Field(min_length=1)
     overrides: OverridesConfig | None = None
+    candidates: CandidatesConfig | None = None
+    projects: ProjectsConfig | None = None
+    suggest: SuggestConfig = SuggestConfig()
+    plan: PlanConfig | None = None
     fetch: FetchConfig | None = None
     _path: Path = PrivateAttr(default=Path("config.toml"))
+
+    @property
+    def plan_years(self) -> list[int]:
+        """The years of the programme; without ``[plan]`` the three after the run's year."""
+        return self.plan.years if self.plan else [self.run.as_of + n for n in (1, 2, 3)]
 
     @property
     def path(self) -> Path:

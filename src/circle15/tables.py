@@ -23,6 +23,12 @@ MODES = ("walk", "cycle", "drive")
 TRAVEL_MODES = ("walk", "elderly_walk", "cycle", "drive")
 """Ways to travel; the elderly walk on the streets of `walk`, at a speed of their own."""
 VERDICTS = ("pass", "fail", "unknown", "exempt")
+MEANS = ("reuse", "compound", "new")
+"""How the plan closes gaps, in its order of preference: 盘活存量, 复合利用, 规划完善."""
+ACTIONS = ("open", "extend", "move", "close")
+STATUSES = ("planned", "started", "done")
+PROJECTS_SOURCE = "[projects]"
+"""Source of the facilities that a ledger adds or moves; no file is called so."""
 
 WITHIN = "within"
 TOO_FEW = "too_few"
@@ -95,6 +101,28 @@ SCOPE_REASONS = {
 }
 """Reason code of a requirement of a town or the district, or of a target → what it means."""
 
+NEEDS_ATTRIBUTE = "needs_attribute"
+NO_SITE_IN_REACH = "no_site_in_reach"
+TYPE_NOT_ALLOWED = "type_not_allowed"
+OTHER_TOWN = "other_town"
+NO_FLOOR_AREA = "no_floor_area"
+NO_AMOUNT = "no_amount"
+TOO_FEW_SITES = "too_few_sites"
+OVER_BUDGET = "over_budget"
+
+OPEN_REASONS = {
+    NO_SITE_IN_REACH: "no candidate is within the threshold",
+    TYPE_NOT_ALLOWED: "candidates are within the threshold, and none of them may take in what is asked for",
+    OTHER_TOWN: "the candidates within the threshold are other towns', which --by town leaves out",
+    NO_FLOOR_AREA: "candidates are within the threshold, and their floor area does not suffice, or not for all gaps",
+    NO_AMOUNT: "an amount is asked for, and [suggest.types] does not say how much a new facility offers",
+    TOO_FEW_SITES: "all candidates together are too few or offer too little",
+    OVER_BUDGET: "the budget serves more people elsewhere",
+    NEEDS_ATTRIBUTE: "an attribute is asked for, which a site does not tell of",
+    OVERRIDDEN: "somebody in the field says that it fails: no site changes that",
+}
+"""Reason code of a gap that `suggest` leaves open → what it means."""
+
 FORWARD, BACKWARD, BOTH = 1, 2, 3
 """Bits of the direction flags of a street: with its geometry, against it, both. 0 is closed."""
 
@@ -148,6 +176,39 @@ FACILITIES = (
     Column("closes", "integer"),
     Column("source"),
 )
+CANDIDATES = (
+    Column("candidate_id", required=True, unique=True),
+    Column("name"),
+    Column("town_id"),
+    Column("means", required=True, allowed=MEANS),
+    Column("host_facility_id"),
+    Column("types"),
+    Column("floor_area_m2", "number", minimum=0.0),
+    Column("fixed_cost", "number", minimum=0.0),
+    Column("cost", "number", minimum=0.0),
+    Column("earliest_year", "integer"),
+)
+"""Sites; ``types`` are ids joined by ``|`` (empty: all that have a gap). ``cost_<type>`` columns win over ``cost``."""
+PROJECTS = (
+    Column("project_id", required=True, unique=True),
+    Column("action", required=True, allowed=ACTIONS),
+    Column("facility_id"),
+    Column("town_id"),
+    Column("type_id"),
+    Column("means", allowed=MEANS),
+    Column("plan_year", "integer"),
+    Column("start_year", "integer"),
+    Column("open_year", "integer"),
+    Column("status", required=True, allowed=STATUSES),
+    Column("units", "integer", minimum=0.0),
+    Column("capacity", "number", minimum=0.0),
+    Column("floor_area_m2", "number", minimum=0.0),
+    Column("cost", "number", minimum=0.0),
+    Column("department"),
+    Column("candidate_id"),
+    Column("name"),
+)
+"""The ledger. A column ``marginal`` (``year``, ``means``, ``total``) marks rows that only count; see `plan.ledger`."""
 
 
 EXACT_FLOATS = 2.0**53

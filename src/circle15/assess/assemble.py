@@ -296,7 +296,8 @@ def reach_shares(verdicts: pd.DataFrame, committees: pd.DataFrame, standard: Sta
     Returns
     -------
     DataFrame
-        ``requirement_id, requirement_kind, scope, scope_id, subject, value, target, unit, verdict, reason, due``.
+        ``requirement_id, requirement_kind, scope, scope_id, subject, value, target, unit, verdict, reason, due,
+        shortfall, value_low, value_high``.
     """
     towns = committees.set_index("committee_id").town_id
     marks = pd.DataFrame(

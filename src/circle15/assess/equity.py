@@ -117,32 +117,6 @@ def lorenz(access: FloatArray, people: FloatArray, at: npt.ArrayLike) -> FloatAr
     return _lorenz(*_sorted(access, people), points)
 
 
-def without_access(people: FloatArray, covered: FloatArray, unknown: FloatArray, by: TextArray) -> pd.DataFrame:
-    """Add up by group who is not covered.
-
-    Parameters
-    ----------
-    people, covered, unknown : float64 arrays of shape (units,)
-        People, those of them who are covered, and those of whom it isn't known (as in `coverage.People`). Units whose
-        `covered` is NaN are asked for nothing and are left out.
-    by : object array of str, shape (units,)
-        Group of each unit (a town or zone); ``""`` is in no group.
-
-    Returns
-    -------
-    DataFrame
-        ``group, people, covered, unknown, without, share``, sorted by group; ``share`` is that of the people without
-        access among those of whom it is known, 0 to 1, NaN where it is known of nobody.
-    """
-    use = ~np.isnan(covered) & (by != "")
-    sums = pd.DataFrame({"people": people[use], "covered": covered[use], "unknown": unknown[use]})
-    table = sums.groupby(by[use], sort=True).sum().rename_axis("group").reset_index()
-    known = table["people"] - table["unknown"]
-    table["without"] = (known - table["covered"]).clip(lower=0.0)  # sums of cells end in different last digits
-    table["share"] = (table["without"] / known).where(known > 0)
-    return table
-
-
 def equity_table(
     access_of: Mapping[str, FloatArray],
     people: FloatArray,

@@ -200,10 +200,6 @@ class Mapping(_Part):
         found = {*self.codes.values(), *(rule.id for rule in self.types if rule.by_codes)}
         return tuple(name for name in self.covers() if name in found)
 
-    def type_of(self, code: str) -> str | None:
-        """Return the type of a code, None if the mapping does not have it."""
-        return self.codes.get(code)
-
     def types_of(self, tags: dict[str, str], area_m2: float = math.nan) -> tuple[str, ...]:
         """Return every type that an object's tags and area (NaN without a polygon) make it."""
         return tuple(rule.id for rule in self.types if rule.condition_of(tags, area_m2) is not None)

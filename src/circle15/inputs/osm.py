@@ -121,7 +121,7 @@ def _gather(path: Path, mapping: Mapping) -> _Objects:
             if tags.get("type") in AREA_RELATIONS:
                 reason = "is no closed area in this file"
             objects.unshaped.setdefault(f"r{item.id}", reason)
-        elif not (item.from_way() and _is_line(tags)):
+        elif not (item.from_way() and _is_line(tags)) and item.num_rings()[0]:  # one that crosses itself has none
             name = f"{'w' if item.from_way() else 'r'}{item.orig_id()}"
             parts = shapely.get_parts(shapely.from_wkb(polygons.create_multipolygon(item)))
             objects.add(name, tags, parts[0] if len(parts) == 1 else shapely.MultiPolygon(list(parts)))

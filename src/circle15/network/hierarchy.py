@@ -7,12 +7,7 @@ where truncation rounds; unreachable pairs become infinite; node numbers are che
 descriptor of stdout is sent away; and a sample of its answers is held against an exact search before any is used.
 """
 
-import ctypes
-import os
-import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +19,7 @@ from scipy.sparse import csgraph
 
 from circle15.errors import ComputeError
 from circle15.network.graph import Network
+from circle15.quiet import quiet_stdout
 from circle15.units import FloatArray
 
 IntArray = npt.NDArray[np.int64]
@@ -143,24 +139,6 @@ def _heaviest_part(tail: npt.NDArray[np.int32], head: npt.NDArray[np.int32], wei
     joined = sparse.coo_matrix((np.ones(len(tail), np.int8), (tail, head)), shape=(nodes, nodes))
     _, part = csgraph.connected_components(joined, directed=False)
     return float(np.bincount(part[tail], weights=weight).max(initial=0.0))
-
-
-@contextmanager
-def quiet_stdout() -> Iterator[None]:
-    """Send away what C++ code prints to file descriptor 1 meanwhile; stdout carries data."""
-    sys.stdout.flush()
-    libc = ctypes.CDLL(None)
-    libc.fflush(None)
-    saved = os.dup(1)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 1)
-        yield
-    finally:
-        libc.fflush(None)
-        os.dup2(saved, 1)
-        os.close(saved)
-        os.close(sink)
 
 
 def _ask(net: Any, nodes: int, tick_s: float, tail: IntArray, head: IntArray) -> FloatArray:

@@ -4,12 +4,10 @@ People outside every committee, and those of committees of which nothing is aske
 nobody's figure. Where a requirement is by the zone's mode, they walk.
 """
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 
 from circle15 import tables
 from circle15.assess.assemble import Judged
@@ -17,12 +15,9 @@ from circle15.assess.catchment import committee_access, two_step, weights_2sfca,
 from circle15.assess.coverage import CellVerdicts
 from circle15.assess.reach import Access
 from circle15.assess.supply import Supply, enough, judge_amount, supply_of
-from circle15.network.catchment import CatchmentPairs, catchment_pairs
-from circle15.network.graph import Network
-from circle15.network.snap import Snapped
-from circle15.network.travel import Places
+from circle15.network.catchment import CatchmentPairs
 from circle15.stages.run import Inputs, Networks, Run, xy_of
-from circle15.stages.travel import ModeSurvey, lost_facilities, places_by, renumber
+from circle15.stages.travel import ModeSurvey, all_pairs, lost_facilities, near_any, places_by, renumber
 from circle15.standard.requirements import Provision
 from circle15.standard.resolve import Rules
 from circle15.units import FloatArray, minutes_to_s, speed_m_per_s
@@ -113,12 +108,11 @@ def _cell_access(
 ) -> _CellAccess:
     assert requirement.minutes is not None
     limit_s = minutes_to_s(requirement.minutes) * speed
-    modes = np.where(rules.mode == "", _others_mode(requirement), rules.mode).astype(object)
-    mode_of_cell = np.append(modes, _others_mode(requirement))[inputs.cell_committee]
+    mode_of_cell = modes_of_cells(requirement, rules, inputs)
     cell, facility, time_s = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
     known, lost = np.zeros(len(people), dtype=bool), np.zeros(len(people), dtype=bool)
     assert inputs.cells is not None
-    cell_xy = xy_of(inputs.cells)
+    cell_xy, cell_at = xy_of(inputs.cells), inputs.cells.geometry.to_numpy()
     serving = np.flatnonzero(supply.serving)
     for mode in networks.of:
         rows = np.flatnonzero(mode_of_cell == mode)
@@ -129,18 +123,15 @@ def _cell_access(
         every = places_by(run, inputs, networks, surveys, mode)
         gone = lost_facilities(networks.of[mode], every, len(supply.serving))
         reach_m = limit_s * speed_m_per_s(networks.of[mode].max_kmh)
-        lost[rows] = _near_lost(inputs, rows, gone[supply.high[gone] > 0], reach_m)
+        lost[rows] = near_any(inputs, gone[supply.high[gone] > 0], cell_at[rows], reach_m)
         places = renumber(every, serving, len(supply.serving))
 
-        search = functools.partial(_search, networks.of[mode], snapped, places, limit_s)
-        max_snap_m = run.config.network.max_snap_m
-        key = (networks.key, mode, cell_xy[rows], places.xy, places.facility, limit_s, max_snap_m)
-        pairs = run.kept(search, "catchment", *key)
+        pairs = all_pairs(run, networks.key, networks.of[mode], snapped, places, limit_s)
         cell.append(rows[pairs.cell])
         facility.append(serving[pairs.facility])
         time_s.append(pairs.time_s)
     joined = CatchmentPairs(np.concatenate(cell), np.concatenate(facility), np.concatenate(time_s))
-    weights = _weights(requirement, joined.time_s, limit_s, speed)
+    weights = pair_weights(requirement, joined.time_s, limit_s, speed)
     low = two_step(joined.cell, joined.facility, weights, people, supply.low).access
     high, endless_cell = low, np.zeros(len(people), dtype=bool)
     if (supply.high > supply.low).any():
@@ -150,18 +141,10 @@ def _cell_access(
     return _CellAccess(low, high, endless_cell, lost, known)
 
 
-def _near_lost(inputs: Inputs, rows: IntArray, facility: IntArray, reach_m: float) -> BoolArray:
-    """Return which cells have a facility that is off the network within reach by straight line."""
-    near = np.zeros(len(rows), dtype=bool)
-    if len(facility) and inputs.cells is not None:
-        tree = shapely.STRtree(inputs.facilities.table.geometry.to_numpy()[facility])
-        hit, _ = tree.query(inputs.cells.geometry.to_numpy()[rows], predicate="dwithin", distance=reach_m)
-        near[hit] = True
-    return near
-
-
-def _search(network: Network, cells: Snapped, places: Places, limit_s: float, _: object) -> CatchmentPairs:
-    return catchment_pairs(network, cells, places, limit_s)
+def modes_of_cells(requirement: Provision, rules: Rules, inputs: Inputs) -> npt.NDArray[np.object_]:
+    """Return how the people of each cell travel to what they share, shape (cells,)."""
+    modes = np.where(rules.mode == "", _others_mode(requirement), rules.mode).astype(object)
+    return np.asarray(np.append(modes, _others_mode(requirement))[inputs.cell_committee], dtype=object)
 
 
 def _others_mode(requirement: Provision) -> str:
@@ -170,7 +153,8 @@ def _others_mode(requirement: Provision) -> str:
     return "walk" if mode in (None, "zone") else str(mode)
 
 
-def _weights(requirement: Provision, time_s: FloatArray, limit_s: float, speed: float) -> FloatArray:
+def pair_weights(requirement: Provision, time_s: FloatArray, limit_s: float, speed: float = 1.0) -> FloatArray:
+    """Return how much each pair of cell and facility counts by the requirement's method."""
     if requirement.method == "gaussian":
         return weights_gaussian(time_s, limit_s)
     if requirement.method == "e2sfca":

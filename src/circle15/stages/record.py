@@ -84,6 +84,6 @@ def engine_figures(surveys: dict[str, ModeSurvey]) -> dict[str, Any]:
             "nodes": network.nodes,
             "edges": len(network.u),
             "length_km": round(float(network.length_m.sum()) / 1000.0, 3),
-            "disagreement_s": max(s.disagreement_s for s, _ in one.surveys.values()),
+            "disagreement_s": max(s.disagreement_s for pairs in one.surveys.values() for s, _ in pairs),
         }
     return figures

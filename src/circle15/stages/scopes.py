@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import shapely
 
 from circle15.assess.scopes import (
     CHECK_COLUMNS,
@@ -20,7 +19,7 @@ from circle15.assess.scopes import (
 )
 from circle15.network.adjacency import nearest_places, straight_m
 from circle15.stages.run import Inputs, Networks, Run
-from circle15.stages.travel import ModeSurvey, places_by, renumber
+from circle15.stages.travel import ModeSurvey, lost_facilities, near_any, places_by, renumber
 from circle15.standard.requirements import Adjacency, Presence, Provision, Quality, Total
 from circle15.standard.resolve import serving_any
 from circle15.units import travel_time_s
@@ -108,20 +107,12 @@ def _adjacent(run: Run, inputs: Inputs, networks: Networks, surveys: dict[str, M
     distance, other = np.full(len(from_row), np.nan), np.full(len(from_row), -1, dtype=np.int64)
     distance[found.origin] = found.distance_m
     other[found.origin] = np.append(to_row, -1)[found.facility]
-    lost = _off_network(places.snapped.on_network, places.facility, len(table))
-    near_lost = np.zeros(len(from_row), dtype=bool)
-    if lost[to_row].any():
-        tree = shapely.STRtree(shapes[to_row[lost[to_row]]])
-        hit, _ = tree.query(shapes[from_row], predicate="dwithin", distance=one.metres)
-        near_lost[hit] = True
+    lost = lost_facilities(network, places, len(table))
+    near_lost = near_any(inputs, np.intersect1d(lost, to_row), shapes[from_row], one.metres)
     return Adjacent(
         row=from_row,
         distance_m=distance,
         straight_m=straight_m(shapes[from_row], shapes[to_row]),
         other=other,
-        unknown=lost[from_row] | near_lost,
+        unknown=np.isin(from_row, lost) | near_lost,
     )
-
-
-def _off_network(on_network: npt.NDArray[np.bool_], facility: IntArray, facilities: int) -> npt.NDArray[np.bool_]:
-    return np.asarray(np.bincount(facility, weights=on_network, minlength=facilities) == 0)

@@ -4,10 +4,13 @@ import dataclasses
 import functools
 from dataclasses import dataclass
 
+import geopandas as gpd
 import numpy as np
+import numpy.typing as npt
 import shapely
 
 from circle15.cache import hash_of
+from circle15.network.catchment import CatchmentPairs, catchment_pairs
 from circle15.network.compounds import add_inside, is_inside
 from circle15.network.entrances import find_entrances
 from circle15.network.graph import Network
@@ -18,6 +21,7 @@ from circle15.stages.run import Inputs, IntArray, Networks, RuleBook, Run, xy_of
 from circle15.standard.model import Standard
 from circle15.standard.requirements import Provision
 from circle15.standard.resolve import serving_any
+from circle15.tables import PROJECTS_SOURCE
 from circle15.units import FloatArray
 
 
@@ -33,8 +37,9 @@ class ModeSurvey:
         The population cells whose committee has some rule by this mode.
     cell_row : int64 array of shape (those cells,)
         Their rows in the cell table.
-    surveys : dict of str to (Survey, int64 array)
-        For each type what was found, with the table rows of its facilities.
+    surveys : dict of str to list of (Survey, int64 array)
+        For each type what was found, with the table rows of its facilities: those of the files, and apart from them
+        those that a ledger of projects adds, so that a project leaves the former's searches alone.
     places : Places
         The entrances of every facility on this network.
     lost : int64 array
@@ -46,7 +51,7 @@ class ModeSurvey:
     router: Router
     cells: Snapped
     cell_row: IntArray
-    surveys: dict[str, tuple[Survey, IntArray]]
+    surveys: dict[str, list[tuple[Survey, IntArray]]]
     places: Places
     lost: IntArray
     key: str
@@ -109,15 +114,18 @@ def _survey_mode(
     router = dataclasses.replace(router, make_ranges=ranges)
 
     table = inputs.facilities.table
-    found = {}
+    found: dict[str, list[tuple[Survey, IntArray]]] = {}
     with run.clock.stage(f"travel by {mode}", len(limits)):
         for type_id, own_limit_s in limits.items():
-            rows = np.flatnonzero((table["type_id"] == type_id).to_numpy())
-            mine = renumber(places, rows, len(table))
-            make = functools.partial(_survey_type, router, mine, cells, own_limit_s, thresholds_s[type_id])
-            asked = (mine.xy, mine.facility, cell_xy, own_limit_s, thresholds_s[type_id])
-            one = run.kept(make, "survey", key, *asked, router.engine, few)
-            found[type_id] = (one, rows)
+            found[type_id] = []
+            for block in blocks_of(table):
+                rows = block[(table["type_id"] == type_id).to_numpy()[block]]
+                if len(found[type_id]) and not len(rows):
+                    continue
+                mine = renumber(places, rows, len(table))
+                make = functools.partial(_survey_type, router, mine, cells, own_limit_s, thresholds_s[type_id])
+                asked = (mine.xy, mine.facility, cell_xy, own_limit_s, thresholds_s[type_id])
+                found[type_id].append((run.kept(make, "survey", key, *asked, router.engine, few), rows))
             run.clock.progress.advance()
     return ModeSurvey(
         router, cells, cell_row, found, places, lost_facilities(networks.of[mode], places, len(table)), key
@@ -152,16 +160,45 @@ def places_by(run: Run, inputs: Inputs, networks: Networks, surveys: dict[str, M
     return surveys[mode].places if mode in surveys else _places(run, inputs, networks, mode)
 
 
+def blocks_of(facilities: gpd.GeoDataFrame) -> tuple[IntArray, IntArray]:
+    """Return the rows of the facilities that the files have, and of those that a ledger of projects adds."""
+    added = (facilities["source"] == PROJECTS_SOURCE).to_numpy(dtype=bool)
+    return np.flatnonzero(~added), np.flatnonzero(added)
+
+
+def place_shapes(run: Run, networks: Networks, mode: str, geometry: npt.NDArray[np.object_]) -> Places:
+    """Return the entrances of shapes on the mode's network, for people outside of compounds; rows are the shapes'."""
+    limit_m = run.config.network.max_snap_m
+    xy, facility = run.kept(
+        lambda notes: find_entrances(networks.of[mode], geometry, limit_m, notes),
+        *("entrances", networks.key, mode, shapely.to_wkb(geometry), limit_m),
+    )
+    return Places(run.snap(networks, mode, xy), xy, facility)
+
+
+def with_inside(run: Run, networks: Networks, mode: str, places: Places, geometry: npt.NDArray[np.object_]) -> Places:
+    """Return places with those that people have who live in the same compound, where there are any."""
+    limit_m = run.config.network.max_snap_m
+    if not networks.of[mode].has_compounds:
+        return places
+    both: Places = run.kept(
+        lambda _: add_inside(networks.of[mode], places, geometry, limit_m),
+        *("inside", networks.key, mode, places.xy, places.facility, shapely.to_wkb(geometry), limit_m),
+    )
+    return both
+
+
 def _places(run: Run, inputs: Inputs, networks: Networks, mode: str) -> Places:
     """Return the entrances of every facility on the mode's network."""
     limit_m = run.config.network.max_snap_m
     table = inputs.facilities.table
     geometry = table.geometry.to_numpy()
-    xy, facility = run.kept(
-        lambda notes: find_entrances(networks.of[mode], geometry, limit_m, notes),
-        *("entrances", networks.key, mode, shapely.to_wkb(geometry), limit_m),
-    )
-    places = Places(run.snap(networks, mode, xy), xy, facility)
+    parts: list[Places] = []
+    for rows in blocks_of(table):
+        if len(rows) or not parts:
+            own = place_shapes(run, networks, mode, geometry[rows])
+            parts.append(dataclasses.replace(own, facility=rows[own.facility]))
+    places = _joined(parts)
     lost = lost_facilities(networks.of[mode], places, len(geometry))
     shut = ~places.snapped.on_network & ~np.isin(places.facility, lost)
     run.notes.add(
@@ -178,13 +215,17 @@ def _places(run: Run, inputs: Inputs, networks: Networks, mode: str) -> Places:
         "a committee that would fail with one of them in straight-line range is unknown",
         table["facility_id"].to_numpy()[lost],
     )
-    if not networks.of[mode].has_compounds:
-        return places
-    with_inside: Places = run.kept(
-        lambda _: add_inside(networks.of[mode], places, geometry, limit_m),
-        *("inside", networks.key, mode, shapely.to_wkb(geometry), limit_m),
-    )
-    return with_inside
+    return with_inside(run, networks, mode, places, geometry)
+
+
+def _joined(parts: list[Places]) -> Places:
+    """Return the places of several parts in the order that one search over all facilities gives."""
+    if len(parts) == 1:
+        return parts[0]
+    facility = np.concatenate([part.facility for part in parts])
+    order = np.argsort(facility, kind="stable")
+    snapped = functools.reduce(lambda one, other: one.followed_by(other), (part.snapped for part in parts))
+    return Places(snapped.take(order), np.concatenate([part.xy for part in parts])[order], facility[order])
 
 
 def _note_committees(run: Run, inputs: Inputs, router: Router, mode: str) -> None:
@@ -211,6 +252,48 @@ def renumber(places: Places, rows: IntArray, facilities: int) -> Places:
     number[rows] = np.arange(len(rows))
     own = places.of(number >= 0)
     return dataclasses.replace(own, facility=number[own.facility])
+
+
+def near_any(
+    inputs: Inputs, facility: IntArray, points: npt.NDArray[np.object_], reach_m: float | FloatArray
+) -> npt.NDArray[np.bool_]:
+    """Return which points have one of some facilities (rows) within reach by straight line; reach NaN has none.
+
+    Parameters
+    ----------
+    points : object array of shapely geometries, shape (points,)
+        Where to look from.
+    reach_m : float or float64 array of shape (points,)
+        Metres, inclusive.
+    """
+    near = np.zeros(len(points), dtype=bool)
+    reach = np.broadcast_to(np.asarray(reach_m, dtype=np.float64), near.shape)
+    asked = np.flatnonzero(np.isfinite(reach))
+    if len(facility) and len(asked):
+        tree = shapely.STRtree(inputs.facilities.table.geometry.to_numpy()[facility])
+        hit, _ = tree.query(points[asked], predicate="dwithin", distance=reach[asked])
+        near[asked[hit]] = True
+    return near
+
+
+def all_pairs(run: Run, key: str, network: Network, cells: Snapped, places: Places, limit_s: float) -> CatchmentPairs:
+    """Return every cell × facility pair within the limit, from the store if they were asked for before.
+
+    Parameters
+    ----------
+    key : str
+        Hash of the network.
+    network, cells, places, limit_s
+        As for `network.catchment.catchment_pairs`.
+    """
+
+    def search(_: object) -> CatchmentPairs:
+        return catchment_pairs(network, cells, places, limit_s)
+
+    found: CatchmentPairs = run.kept(
+        search, "pairs", key, network.mode, cells, places.snapped, places.facility, limit_s
+    )
+    return found
 
 
 def lost_facilities(network: Network, places: Places, facilities: int) -> IntArray:

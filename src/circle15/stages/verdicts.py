@@ -16,14 +16,11 @@ from circle15.assess.coverage import CellVerdicts, judge_cells
 from circle15.assess.quality import Attribute, Within, attribute_of, judge_quality
 from circle15.assess.reach import Access, disc_leaves, judge
 from circle15.errors import Notes
-from circle15.network.catchment import CatchmentPairs, catchment_pairs
-from circle15.network.graph import Network
-from circle15.network.snap import Snapped
 from circle15.network.survey import answer
-from circle15.network.travel import Places, nearest
+from circle15.network.travel import nearest
 from circle15.stages.catchments import judge_catchment
 from circle15.stages.run import Inputs, Networks, RuleBook, Run
-from circle15.stages.travel import ModeSurvey, renumber
+from circle15.stages.travel import ModeSurvey, all_pairs, near_any, renumber
 from circle15.standard.model import Standard
 from circle15.standard.requirements import Provision, Quality, Reach
 from circle15.standard.resolve import Rules, serving_any, serving_types
@@ -163,27 +160,30 @@ class _Judge:
         """Return which cells reach as many facilities as are asked for; None where one is enough for everybody."""
         if (rules.min_count <= 1).all():
             return None
-        committee, table = self.inputs.cell_committee, self.inputs.facilities.table
-        count = np.zeros(len(committee), dtype=np.int64)
-        rows = np.flatnonzero(table["type_id"].isin(serving).to_numpy())
-        for mode, one in self.surveys.items():
-            limit_s = np.where(rules.mode == mode, rules.threshold_s, np.nan)
-            if not np.isfinite(limit_s).any():
-                continue
-            places = renumber(one.places, rows, len(table))
-            search = functools.partial(_all_pairs, one.router.network, one.cells, places, float(np.nanmax(limit_s)))
-            pairs = self.run.kept(search, "several", one.key, one.cells, places.xy, places.facility, np.nanmax(limit_s))
-            cell = one.cell_row[pairs.cell]
-            inside = within(pairs.time_s, np.where(np.isfinite(limit_s), limit_s, -1.0)[committee[cell]])
-            count += np.bincount(cell[inside], minlength=len(count))
-        return count >= rules.min_count[committee]
+        count = count_of_cells(self.run, self.inputs, self.surveys, rules, serving)
+        return count >= rules.min_count[self.inputs.cell_committee]
 
     def _exists(self, serving: tuple[str, ...]) -> bool:
         return bool(self.inputs.facilities.table["type_id"].isin(serving).any())
 
 
-def _all_pairs(network: Network, cells: Snapped, places: Places, limit_s: float, _: object) -> CatchmentPairs:
-    return catchment_pairs(network, cells, places, limit_s)
+def count_of_cells(
+    run: Run, inputs: Inputs, surveys: dict[str, ModeSurvey], rules: Rules, serving: tuple[str, ...]
+) -> IntArray:
+    """Return how many facilities each cell reaches within its committee's threshold, shape (cells,)."""
+    committee, table = inputs.cell_committee, inputs.facilities.table
+    count = np.zeros(len(committee), dtype=np.int64)
+    rows = np.flatnonzero(table["type_id"].isin(serving).to_numpy())
+    for mode, one in surveys.items():
+        limit_s = np.where(rules.mode == mode, rules.threshold_s, np.nan)
+        if not np.isfinite(limit_s).any():
+            continue
+        places = renumber(one.places, rows, len(table))
+        pairs = all_pairs(run, one.key, one.router.network, one.cells, places, float(np.nanmax(limit_s)))
+        cell = one.cell_row[pairs.cell]
+        inside = within(pairs.time_s, np.where(np.isfinite(limit_s), limit_s, -1.0)[committee[cell]])
+        count += np.bincount(cell[inside], minlength=len(count))
+    return count
 
 
 def _with_attribute(
@@ -214,7 +214,7 @@ def _pairs_within(
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Return committee, facility row and seconds of every pair within the committees' limits."""
     origins, rows, times = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
-    for found, row in (one.surveys[t] for t in serving if t in one.surveys):
+    for found, row in (pair for t in serving for pair in one.surveys.get(t, ())):
         pairs = found.pairs
         inside = within(pairs.time_s, limit_s[pairs.origin])
         origins.append(pairs.origin[inside])
@@ -248,7 +248,7 @@ def _access(
         if not mine.any():
             continue
         limit_s = np.where(mine, rules.threshold_s, np.nan)
-        found = answer([one.surveys[t] for t in serving], limit_s, len(one.cells))
+        found = answer([pair for t in serving for pair in one.surveys[t]], limit_s, len(one.cells))
         access.on_network[mine] = one.router.origins.on_network[mine]
         for name in ("time_s", "distance_m", "facility", "count_within", "any_path"):
             getattr(access, name)[mine] = getattr(found, name)[mine]
@@ -272,16 +272,8 @@ def _lost_nearby(
     limit_s: FloatArray,
 ) -> BoolArray:
     """Return which points have a facility that is off the network within their limit by straight line."""
-    near = np.zeros(len(limit_s), dtype=bool)
-    table = inputs.facilities.table
-    lost = one.lost[table["type_id"].isin(serving).to_numpy()[one.lost]]
-    asked = np.flatnonzero(np.isfinite(limit_s))
-    if len(lost) and len(asked):
-        reach_m = limit_s[asked] * speed_m_per_s(one.router.network.max_kmh)
-        tree = shapely.STRtree(table.geometry.to_numpy()[lost])
-        hit, _ = tree.query(points[asked], predicate="dwithin", distance=reach_m)
-        near[asked[hit]] = True
-    return near
+    lost = one.lost[inputs.facilities.table["type_id"].isin(serving).to_numpy()[one.lost]]
+    return near_any(inputs, lost, points, limit_s * speed_m_per_s(one.router.network.max_kmh))
 
 
 def _areas(facilities: tables.FacilityTable) -> Callable[[frozenset[str]], shapely.Geometry | None]:

@@ -16,7 +16,7 @@ from circle15.toml import did_you_mean
 
 Raw = Mapping[str, Any]
 
-SECTIONS = ("zones", "domains", "types", "requirements", "targets")
+SECTIONS = ("zones", "domains", "types", "requirements", "targets", "hosts")
 
 REFERENCES = (
     ("types", "domain", "domains"),
@@ -27,6 +27,8 @@ REFERENCES = (
     ("requirements", "zones", "zones"),
     ("targets", "domain", "domains"),
     ("targets", "requirement", "requirements"),
+    ("hosts", "host_types", "types"),
+    ("hosts", "types", "types"),
 )
 """Entries of the first section name, by this key, entries of the last."""
 

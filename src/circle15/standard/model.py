@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from circle15.errors import ConfigError, Problem, raise_if_any
 from circle15.standard.check import contradictions
 from circle15.standard.partition import unclear_cases
-from circle15.standard.parts import Id, Part, Percent, Positive, Text, Year, ZoneMode
+from circle15.standard.parts import Flag, Id, Part, Percent, Positive, Text, Year, ZoneMode
 from circle15.standard.requirements import Adjacency, Presence, Reach, Requirement, Rule
 from circle15.toml import did_you_mean, problems_of
 
@@ -178,6 +178,37 @@ class FacilityType(Part):
     note: str = ""
 
 
+class Host(Part):
+    """One of ``[[hosts]]``: which facilities may take in others (复合利用), and which.
+
+    Attributes
+    ----------
+    id : str
+        Its name.
+    host_types : tuple of str
+        Types whose facilities are the hosts; empty where `committee` is.
+    committee : bool
+        Whether each committee's own service station, at its centre, is one.
+    types : tuple of str
+        What a host may take in.
+    clause : str
+        The place in the source.
+    """
+
+    id: Id
+    host_types: tuple[Id, ...] = ()
+    committee: Flag = False
+    types: tuple[Id, ...] = Field(min_length=1)
+    clause: Text
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _some_host(self) -> Self:
+        if bool(self.host_types) == self.committee:
+            raise PydanticCustomError("contradiction", "needs either host_types or committee = true, and not both")
+        return self
+
+
 class Standard(Part):
     """A whole standard: who must reach what, how fast, how much of it, by whose clause. Made by `Standard.parse`.
 
@@ -205,6 +236,7 @@ class Standard(Part):
     types: tuple[FacilityType, ...] = Field(min_length=1)
     requirements: tuple[Requirement, ...] = Field(min_length=1)
     targets: tuple[DatedTarget, ...] = ()
+    hosts: tuple[Host, ...] = ()
     _sha256: str = PrivateAttr(default="")
     _origin: str = PrivateAttr(default="")
 

@@ -1,0 +1,1 @@
+"""Gaps and candidates → sites, programme, proof; tables and arrays only."""
