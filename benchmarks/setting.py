@@ -36,6 +36,9 @@ class Silent:
     def advance(self, n: int = 1) -> None:
         """Ignore the steps."""
 
+    def tell(self, text: str) -> None:
+        """Ignore how far it is."""
+
     def done(self) -> None:
         """Ignore the end."""
 

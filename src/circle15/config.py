@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
@@ -177,20 +177,12 @@ class FetchConfig(_Section):
     buffer_m: float | None = Field(default=None, gt=0)
 
 
-class Config(_Section):
-    """A whole run configuration; paths inside are relative to `folder`."""
+class LedgerConfig(_Section):
+    """A configuration of a ledger alone, which only counts projects; paths inside are relative to `folder`."""
 
     run: RunConfig
-    network: NetworkConfig
-    committees: CommitteesConfig
-    population: PopulationConfig | None = None
-    facilities: list[FacilitiesConfig] = Field(min_length=1)
-    overrides: OverridesConfig | None = None
-    candidates: CandidatesConfig | None = None
     projects: ProjectsConfig | None = None
-    suggest: SuggestConfig = SuggestConfig()
     plan: PlanConfig | None = None
-    fetch: FetchConfig | None = None
     _path: Path = PrivateAttr(default=Path("config.toml"))
 
     @property
@@ -213,6 +205,23 @@ class Config(_Section):
         return self.folder / source
 
 
+class Config(LedgerConfig):
+    """A whole run configuration."""
+
+    network: NetworkConfig
+    committees: CommitteesConfig
+    population: PopulationConfig | None = None
+    facilities: list[FacilitiesConfig] = Field(min_length=1)
+    overrides: OverridesConfig | None = None
+    candidates: CandidatesConfig | None = None
+    suggest: SuggestConfig = SuggestConfig()
+    fetch: FetchConfig | None = None
+
+
+DISTRICT = ("network", "committees", "facilities")
+"""Sections without any of which a configuration is of a ledger alone."""
+
+
 def load_config(path: Path) -> Config:
     """Read and check a run configuration.
 
@@ -221,14 +230,33 @@ def load_config(path: Path) -> Config:
     ConfigError
         If the file is missing, not TOML, or has unknown, missing or ill-typed keys; all of them at once.
     """
-    raw = read_toml(path)
-    try:
-        config = Config.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(*problems_of(error, Config, str(path))) from None
+    config = _validated(read_toml(path), Config, path)
     problems = _contradictions(config, str(path))
     if problems:
         raise ConfigError(*problems)
+    return config
+
+
+def load_plan_config(path: Path) -> LedgerConfig:
+    """Read a run configuration, or one of a ledger alone: it has no section of a district.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+    """
+    raw = read_toml(path)
+    return load_config(path) if any(name in raw for name in DISTRICT) else _validated(raw, LedgerConfig, path)
+
+
+T = TypeVar("T", bound=LedgerConfig)
+
+
+def _validated(raw: dict[str, Any], kind: type[T], path: Path) -> T:
+    try:
+        config = kind.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(*problems_of(error, kind, str(path))) from None
     config._path = path  # noqa: SLF001 - pydantic's private attribute of this very module
     return config
 

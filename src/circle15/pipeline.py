@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from circle15.assess.assemble import Judged
 from circle15.cache import code_key, open_cache, trim, versions
 from circle15.config import Config
 from circle15.errors import Circle15Error, Notes
@@ -23,11 +24,11 @@ from circle15.stages.people import place_people
 from circle15.stages.read import build_networks, check_places, check_shift, hash_inputs, read_inputs, resolve
 from circle15.stages.record import balance, counts, draw, engine_figures
 from circle15.stages.results import assemble
-from circle15.stages.run import Clock, Inputs, Networks, Progress, Run
+from circle15.stages.run import Clock, Inputs, Networks, Progress, RuleBook, Run
 from circle15.stages.scopes import judge_scopes
 from circle15.stages.sensitivity import factors, find_turning, scaled
 from circle15.stages.traits import place_facilities, traits_of
-from circle15.stages.travel import survey_modes
+from circle15.stages.travel import ModeSurvey, survey_modes
 from circle15.stages.verdicts import judge_all, note_providers
 from circle15.standard.load import load_standard
 from circle15.standard.resolve import Traits
@@ -106,7 +107,7 @@ def compute(
     ConfigError, InputError, ComputeError, OutputError
         As their names say; nothing half written stays behind.
     """
-    config = _override(config, standard, as_of, engine)
+    config = with_overrides(config, standard, as_of, engine)
     clock, notes, started = Clock(progress), Notes(), datetime.now(UTC)
     with clock.stage("check"):
         catalogue = load_standard(config.run.standard, config.folder)
@@ -165,14 +166,14 @@ def explain(
     InputError, ComputeError
         As `compute`.
     """
-    config = _override(config, standard, as_of, None)
+    config = with_overrides(config, standard, as_of, None)
     clock, notes = Clock(progress), Notes()
     with clock.stage("check"):
         catalogue = load_standard(config.run.standard, config.folder)
         hashes = hash_inputs(config)
     run = Run(config, catalogue, hashes, open_cache(cache), notes, clock)
     check_type(catalogue, type_id)
-    inputs, networks, traits = _prepare(run)
+    inputs, networks, traits = prepare(run)
     row = row_of_committee(inputs, committee)
     book = [(one, rules) for one, rules in resolve(catalogue, traits) if type_id in one.types]
     surveys = survey_modes(run, inputs, networks, book)
@@ -182,7 +183,7 @@ def explain(
     return case, notes
 
 
-def _prepare(run: Run) -> tuple[Inputs, Networks, Traits]:
+def prepare(run: Run) -> tuple[Inputs, Networks, Traits]:
     """Read everything, and give people and facilities their places."""
     clock = run.clock
     with clock.stage("inputs"):
@@ -196,14 +197,39 @@ def _prepare(run: Run) -> tuple[Inputs, Networks, Traits]:
         return inputs, networks, traits_of(run, inputs)
 
 
-def _detect(run: Run, manifest: Manifest) -> tuple[Results, Manifest]:
-    """Return what was found, and the manifest with what there is to tell of it."""
-    clock = run.clock
-    inputs, networks, traits = _prepare(run)
+@dataclass(frozen=True)
+class Judgement:
+    """What a detection finds before it is made into tables.
+
+    Attributes
+    ----------
+    book : RuleBook
+        Every requirement of committees with its rules.
+    surveys : dict of str to ModeSurvey
+        By mode.
+    judged : list of Judged
+        Overrides included.
+    scopes, checks : DataFrame
+        Requirements of towns and the district, and single facilities' verdicts.
+    overrides, sensitivity : DataFrame or None
+        As in `tables.Results`.
+    """
+
+    book: RuleBook
+    surveys: dict[str, ModeSurvey]
+    judged: list[Judged]
+    scopes: pd.DataFrame
+    checks: pd.DataFrame
+    overrides: pd.DataFrame | None
+    sensitivity: pd.DataFrame | None
+
+
+def judge(run: Run, inputs: Inputs, networks: Networks, traits: Traits) -> Judgement:
+    """Judge every requirement."""
     book = resolve(run.standard, traits)
     every_speed = [book, *(scaled(book, f) for f in factors(run.sensitivity))] if run.sensitivity else [book]
     surveys = survey_modes(run, inputs, networks, [pair for one in every_speed for pair in one])
-    with clock.stage("verdicts"):
+    with run.clock.stage("verdicts"):
         note_providers(run.standard, inputs.facilities, run.notes)
         judged = judge_all(run, inputs, networks, surveys, book)
         scopes, checks = judge_scopes(run, inputs, networks, surveys)
@@ -211,8 +237,23 @@ def _detect(run: Run, manifest: Manifest) -> tuple[Results, Manifest]:
         if run.sensitivity:
             turning = find_turning(run, inputs, networks, surveys, book, judged, run.sensitivity)
         judged, overrides = override(run, inputs, judged)
-        results = assemble(run, inputs, judged, scopes, checks, surveys)
-        results = dataclasses.replace(results, overrides=overrides, sensitivity=turning)
+    return Judgement(book, surveys, judged, scopes, checks, overrides, turning)
+
+
+def tabulate(run: Run, inputs: Inputs, found: Judgement) -> Results:
+    """Make the tables of what was judged; the service circles are still to be drawn."""
+    results = assemble(run, inputs, found.judged, found.scopes, found.checks, found.surveys)
+    return dataclasses.replace(results, overrides=found.overrides, sensitivity=found.sensitivity)
+
+
+def _detect(run: Run, manifest: Manifest) -> tuple[Results, Manifest]:
+    """Return what was found, and the manifest with what there is to tell of it."""
+    clock = run.clock
+    inputs, networks, traits = prepare(run)
+    found = judge(run, inputs, networks, traits)
+    with clock.stage("verdicts"):
+        results = tabulate(run, inputs, found)
+    surveys = found.surveys
     with clock.stage("circles"):
         results = dataclasses.replace(results, circles=draw(run, inputs, surveys))
     manifest = dataclasses.replace(
@@ -226,7 +267,8 @@ def _detect(run: Run, manifest: Manifest) -> tuple[Results, Manifest]:
     return results, manifest
 
 
-def _override(config: Config, standard: str | None, as_of: int | None, engine: str | None) -> Config:
+def with_overrides(config: Config, standard: str | None, as_of: int | None, engine: str | None) -> Config:
+    """Return the configuration with what the command line says otherwise."""
     run = {k: v for k, v in (("standard", standard), ("as_of", as_of)) if v is not None}
     changes: dict[str, Any] = {"run": config.run.model_copy(update=run)}
     if engine is not None:

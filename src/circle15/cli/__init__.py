@@ -21,8 +21,11 @@ from circle15.cli.compute import compute
 from circle15.cli.explain import explain
 from circle15.cli.fetch import fetch
 from circle15.cli.init import init
+from circle15.cli.plan import plan
 from circle15.cli.standards import standards
+from circle15.cli.suggest import suggest
 from circle15.cli.terminal import Terminal, mute_stdout
+from circle15.cli.verify import verify
 from circle15.errors import Circle15Error, ComputeError
 
 EXIT_USAGE = 2
@@ -48,6 +51,9 @@ circle15.add_command(fetch)
 circle15.add_command(check)
 circle15.add_command(compute)
 circle15.add_command(explain)
+circle15.add_command(suggest)
+circle15.add_command(verify)
+circle15.add_command(plan)
 circle15.add_command(standards)
 
 

@@ -7,13 +7,67 @@ from typing import Any
 
 import click
 
-from circle15.errors import OutputError, Problem
+from circle15.cli.terminal import Terminal
+from circle15.errors import ConfigError, OutputError, Problem
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 
 year_option = click.option(
     "--as-of", type=click.IntRange(FIRST_YEAR, LAST_YEAR), metavar="YEAR", help="Facilities open in that year count."
 )
+
+
+def planning_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what `suggest`, `verify` and `plan` have in common."""
+    for option in (
+        click.option("-v", "--verbose", is_flag=True, help="Print the rows that notes concern, and tracebacks."),
+        click.option("-q", "--quiet", is_flag=True, help="Print no stages and no notes, errors only."),
+        click.option("--json", "json_wanted", is_flag=True, help="Print one JSON document instead of tables."),
+        click.option(
+            "--bom", is_flag=True, help="Begin CSV files with a byte order mark, which some spreadsheets need."
+        ),
+        cache_options,
+        click.option("--standard", metavar="ID|PATH", help="Hold the district against this standard."),
+        year_option,
+    ):
+        command = option(command)
+    return command
+
+
+def time_limit_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--time-limit``."""
+    return click.option(
+        "--time-limit",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        help="End the search with the best found; such a run is marked as not reproducible.",
+    )(command)
+
+
+def begin(context: click.Context, *, quiet: bool, verbose: bool) -> Terminal:
+    """Return the terminal, as talkative as asked for."""
+    if quiet and verbose:
+        raise click.UsageError("-q and -v exclude each other", context)
+    terminal = context.ensure_object(Terminal)
+    terminal.verbosity = int(verbose) - int(quiet)
+    return terminal
+
+
+def out_folder(config: Any, out: Path | None, command: str) -> Path:
+    """Return the folder to write: the one asked for, else that of the configuration with the command's name behind it.
+
+    Raises
+    ------
+    ConfigError
+        If neither is named.
+    """
+    if out is not None:
+        return out
+    if config.run.out is None:
+        remedy = 'Add out = "…" under [run], or give --out DIR.'
+        raise ConfigError(Problem("no folder to write to", str(config.path), remedy=remedy))
+    folder = Path(config.run.out)
+    return folder if command == "compute" else folder.with_name(f"{folder.name}-{command}")
 
 
 def cache_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from circle15.cli.common import cache_folder, cache_options, from_here, year_option
+from circle15.cli.common import begin, cache_folder, cache_options, from_here, out_folder, year_option
 from circle15.cli.report import as_json, as_tables, text_of_rate
 from circle15.cli.terminal import Stages, Terminal
-from circle15.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from circle15.config import Config
     from circle15.pipeline import Outcome
 
 EXIT_NOT_MET = 1
@@ -83,17 +81,14 @@ def compute(
     for option, percent in (("--fail-under", fail_under), ("--sensitivity", sensitivity)):
         if percent is not None and math.isnan(percent):
             raise click.UsageError(f"{option} needs a number of percent", context)
-    if quiet and verbose:
-        raise click.UsageError("-q and -v exclude each other", context)
-    terminal: Terminal = context.ensure_object(Terminal)
-    terminal.verbosity = int(verbose) - int(quiet)
+    terminal = begin(context, quiet=quiet, verbose=verbose)
     store = cache_folder(context, cache, no_cache=no_cache)
 
     # Late, so that --help and a mistyped option answer at once: these bring the geospatial libraries.
     from circle15.config import load_config  # noqa: PLC0415
 
     loaded = load_config(config)
-    folder = _out_folder(loaded, out)
+    folder = out_folder(loaded, out, "compute")
 
     from circle15 import pipeline  # noqa: PLC0415
 
@@ -117,15 +112,6 @@ def compute(
     terminal.print_data(as_json(outcome) if json_wanted else as_tables(outcome))
     if fail_under is not None and not _meets(outcome, fail_under, terminal):
         context.exit(EXIT_NOT_MET)
-
-
-def _out_folder(config: "Config", out: Path | None) -> Path:
-    if out is not None:
-        return out
-    if config.run.out is None:
-        remedy = 'Add out = "…" under [run], or give --out DIR.'
-        raise ConfigError(Problem("no folder to write to", str(config.path), remedy=remedy))
-    return Path(config.run.out)
 
 
 def _meets(outcome: "Outcome", percent: float, terminal: Terminal) -> bool:

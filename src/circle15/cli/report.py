@@ -1,16 +1,13 @@
 """What goes to stdout after a run: tables for a reader, or one JSON document for a script."""
 
-import io
 import json
 import math
-import shutil
-import sys
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from circle15.cli.tables import as_text, plain_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,8 +15,6 @@ if TYPE_CHECKING:
     from circle15.pipeline import Outcome
 
 WORST = 5
-UNLIMITED = 10_000
-"""Width of what is piped: nothing is folded or cut."""
 NAMES = ("name", "zh", "name_zh", "domain_zh", "type_zh", "town", "zone_zh")
 """Columns that may carry a name beside the id."""
 TENTHS = 1000
@@ -51,24 +46,20 @@ def as_json(outcome: "Outcome") -> str:
 
 def as_tables(outcome: "Outcome") -> str:
     """Return the result table, the worst towns and types, and where the files lie, as wide as stdout bears."""
-    terminal = sys.stdout is not None and sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if terminal else UNLIMITED
-    text = io.StringIO()
-    console = Console(file=text, width=width, force_terminal=terminal, highlight=False, legacy_windows=False)
     rates = _shown(outcome)
     types = rates["types"]
     counted = types[types["headline"].astype(bool)] if "headline" in types else types
-    for part in (
+    parts = [
         _domains(rates["domains"], rates["district"]),
         _worst("towns", rates["towns"], "town_id"),
         _worst("types", counted, "type_id"),
-    ):
-        console.print(part)
-        console.print()
-    console.print(Text(_targets(rates["targets"])))
-    console.print(Text(f"{outcome.gaps} gaps · rates are rounded down"))
-    console.print(Text(f"{outcome.folder}: {', '.join(sorted(outcome.files))}, run.json", overflow="fold"))
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+    ]
+    lines = [
+        _targets(rates["targets"]),
+        f"{outcome.gaps} gaps · rates are rounded down",
+        f"{outcome.folder}: {', '.join(sorted(outcome.files))}, run.json",
+    ]
+    return as_text(parts, lines)
 
 
 def _shown(outcome: "Outcome") -> dict[str, "pd.DataFrame"]:
@@ -88,7 +79,7 @@ def _targets(targets: "pd.DataFrame") -> str:
 
 
 def _domains(domains: "pd.DataFrame", district: "pd.DataFrame") -> Table:
-    table = _table("domain", "items", "committees", "population", "passed", "failed", "unknown")
+    table = plain_table("domain", "items", "committees", "population", "passed", "failed", "unknown")
     for row in domains.to_dict("records"):
         table.add_row(_label(row, "domain"), *_rates(row))
     table.add_section()
@@ -103,17 +94,9 @@ def _worst(what: str, rates: "pd.DataFrame", key: str) -> Table | Text:
     if failing.empty:
         return Text(f"no gap in any of the {what}")
     worst = failing.sort_values(["item_rate", "failed", key], ascending=[True, False, True]).head(WORST)
-    table = _table(f"worst {what}", "items", "passed", "failed", "unknown")
+    table = plain_table(f"worst {what}", "items", "passed", "failed", "unknown")
     for row in worst.to_dict("records"):
         table.add_row(_label(row, key), text_of_rate(row["item_rate"]), *_counts(row))
-    return table
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="", padding=(0, 1))
-    table.add_column(first, overflow="fold")
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 

@@ -13,6 +13,9 @@ from rich.text import Text
 
 from circle15.errors import ROWS_SHOWN, Note, Notes, OutputError, Problem
 
+TELL_EVERY_S = 10.0
+"""Where lines stay, a long stage says no more often how far it is."""
+
 
 @dataclass
 class Terminal:
@@ -90,6 +93,7 @@ class Stages:
         self._live = _bar(console) if shown else None
         self._name = ""
         self._start = 0.0
+        self._told = 0.0
 
     def __enter__(self) -> "Stages":
         if self._live:
@@ -104,6 +108,7 @@ class Stages:
         """Begin a stage of `total` steps, if they can be counted."""
         self.done()
         self._name, self._start = name, time.perf_counter()
+        self._told = self._start
         if self._live:
             self._live.add_task(name, total=total)
 
@@ -111,6 +116,15 @@ class Stages:
         """Finish `n` steps of the stage."""
         if self._live and self._live.task_ids:
             self._live.advance(self._live.task_ids[-1], n)
+
+    def tell(self, text: str) -> None:
+        """Show how far a stage without steps is: beside the moving line, elsewhere a line every few seconds."""
+        now = time.perf_counter()
+        if self._live and self._live.task_ids:
+            self._live.update(self._live.task_ids[-1], description=f"{self._name}: {text}")
+        elif self._terminal.verbosity >= 0 and now - self._told >= TELL_EVERY_S:
+            self._terminal.say(f"{self._name}: {text}")
+            self._told = now
 
     def done(self) -> None:
         """End the stage, if one is under way."""

@@ -23,7 +23,7 @@ import pyproj
 import shapely
 from pyarrow import parquet
 
-from circle15.config import Config, ProjectsConfig
+from circle15.config import LedgerConfig, ProjectsConfig
 from circle15.errors import ConfigError, InputError, Notes, Problem, raise_if_any
 from circle15.inputs import excel
 from circle15.inputs.formats import PARQUET, SEPARATORS, nearest, place
@@ -120,7 +120,7 @@ NO_ROWS = "has no rows"
 
 
 def read_projects(
-    config: Config,
+    config: LedgerConfig,
     standard: Standard,
     committees: gpd.GeoDataFrame | None,
     facilities: FacilityTable | None,
@@ -511,7 +511,7 @@ def _arranged(layer: Layer, single: Mask, points: TextArray, committees: gpd.Geo
 # the file ----------------------------------------------------------------------------------------------------------
 
 
-def _load_ledger(config: Config, source: ProjectsConfig, notes: Notes) -> Layer:
+def _load_ledger(config: LedgerConfig, source: ProjectsConfig, notes: Notes) -> Layer:
     """Load the file; where it has names of columns only, as a ledger has that was just begun, a layer of no rows."""
     path = config.resolve(source.source)
     wanted = Wanted("projects", LEDGER, "project_id", without_geometry=True)
@@ -538,7 +538,7 @@ def says_no_rows(error: InputError) -> bool:
     return [problem.what for problem in error.problems] == [NO_ROWS]
 
 
-def _names_in(config: Config, source: ProjectsConfig) -> list[str]:
+def _names_in(config: LedgerConfig, source: ProjectsConfig) -> list[str]:
     """Return the names of the columns of a file that was read, and has no rows."""
     path = config.resolve(source.source)
     suffix = path.suffix.lower()

@@ -25,7 +25,10 @@ PERSONS_DECIMALS = 3
 OTHER_DECIMALS = 6
 """Floats of other columns are rounded to this, and shown without trailing zeros."""
 
-WHOLE = ("opens", "closes", "count_within", "due", "shortfall_count")
+WHOLE = (
+    *("opens", "closes", "count_within", "due", "shortfall_count", "plan_year", "start_year", "open_year", "units"),
+    "earliest_year",
+)
 """Columns that are whole numbers, though a table with gaps holds them as floats."""
 GEOMETRIES = ("geometry", "area")
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from circle15.errors import Notes
 from circle15.outputs.columns import OTHER_DECIMALS, RATE_LAYOUTS, decimals_of, geometry_of
+from circle15.tables import TextArray
 
 FORMULA = re.compile(r"[=+\-@\t\r]")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
@@ -42,7 +43,13 @@ def write_csvs(
     bom : bool
         Whether the files begin with a byte order mark, for spreadsheets that need one.
     """
-    tables = tables | {"committees": _with_degrees(tables["committees"], committees)}
+    centres = geometry_of(committees)[tables["committees"].index]
+    tables = tables | {"committees": with_degrees(tables["committees"], centres, committees.crs, after="zone")}
+    return write_tables(tables, folder, notes, bom=bom)
+
+
+def write_tables(tables: dict[str, pd.DataFrame], folder: Path, notes: Notes, *, bom: bool = False) -> list[Path]:
+    """Write arranged tables into `folder`, one file each, as `write_csvs` does."""
     defused: list[str] = []
     paths = []
     for name, table in tables.items():
@@ -123,11 +130,22 @@ def _defuse(text: str | None) -> str:
     return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
 
 
-def _with_degrees(table: pd.DataFrame, committees: gpd.GeoDataFrame) -> pd.DataFrame:
-    """Return the committees with ``lon`` and ``lat`` of their centres after the zone."""
-    points = gpd.GeoSeries(geometry_of(committees), crs=committees.crs).to_crs("EPSG:4326")
-    at = list(table.columns).index("zone") + 1
-    degrees = points.iloc[table.index]
+def with_degrees(table: pd.DataFrame, points: TextArray, crs: object, after: str) -> pd.DataFrame:
+    """Return a table with ``lon`` and ``lat`` of its points after a column; empty where there is no point.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Arranged.
+    points : object array of shapely Points or None, shape (rows,)
+        One for each row.
+    crs : CRS or str
+        What they are in.
+    after : str
+        Name of the column that the two follow.
+    """
+    degrees = gpd.GeoSeries(points, crs=crs).to_crs("EPSG:4326")
+    at = list(table.columns).index(after) + 1
     done = table.copy()
     done.insert(at, "lon", degrees.x.to_numpy() + 0.0)
     done.insert(at + 1, "lat", degrees.y.to_numpy() + 0.0)

@@ -1,7 +1,7 @@
 """The GeoPackage of a run: every table as a layer that opens in QGIS, the same bytes for the same results."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,9 @@ PROMOTE: dict[str, Callable[..., npt.NDArray[np.object_]]] = {
 
 
 @dataclass(frozen=True)
-class _Layer:
+class Layer:
+    """One layer: a table and a geometry for each of its rows."""
+
     name: str
     table: pd.DataFrame
     geometry: npt.NDArray[np.object_]
@@ -77,10 +79,15 @@ def write_geopackage(
     OutputError
         If GDAL cannot write, or what it wrote is not all there (it does not always tell of a full disk).
     """
+    write_layers(_layers(results, tables), path, crs, notes)
+
+
+def write_layers(layers: Iterable[Layer], path: Path, crs: CRS | str, notes: Notes) -> None:
+    """Write layers into a new file, as `write_geopackage` does."""
     crs_text = _crs_text(CRS.from_user_input(crs))
     with _gdal_options():
         written = []
-        for layer in _layers(results, tables):
+        for layer in layers:
             try:
                 _write_layer(layer, path, crs_text, notes)
             except GDAL_ERRORS as error:
@@ -89,18 +96,18 @@ def write_geopackage(
         _check_complete(path, written)
 
 
-def _layers(results: Results, tables: dict[str, pd.DataFrame]) -> Iterator[_Layer]:
+def _layers(results: Results, tables: dict[str, pd.DataFrame]) -> Iterator[Layer]:
     """Yield every layer, the ones that a map shows on top first."""
     centres = geometry_of(results.committees)
     committees = tables["committees"]
     rows = committees.index.to_numpy()
     row_of = pd.Series(rows, index=committees["committee_id"].to_numpy(dtype=object))
 
-    def at_centres(name: str, description: str) -> _Layer:
+    def at_centres(name: str, description: str) -> Layer:
         table = tables[name]
-        return _Layer(name, table, centres[row_of.loc[table["committee_id"].tolist()]], "Point", description)
+        return Layer(name, table, centres[row_of.loc[table["committee_id"].tolist()]], "Point", description)
 
-    yield _Layer("committees", committees, centres[rows], "Point", "Committees at their centres, all items counted")
+    yield Layer("committees", committees, centres[rows], "Point", "Committees at their centres, all items counted")
     areas = geometry_of(results.committees, "area")[rows] if "area" in results.committees else np.array([None])
     if not shapely.is_missing(areas).all():
         yield from _by_family("committee_areas", committees, areas, "Committees as areas", main=AREAS)
@@ -113,11 +120,11 @@ def _layers(results: Results, tables: dict[str, pd.DataFrame]) -> Iterator[_Laye
     if len(checks):
         row = pd.Series(np.arange(len(results.facilities)), index=results.facilities["facility_id"].to_numpy())
         points = shapely.point_on_surface(geometry_of(results.facilities))[row.loc[checks["facility_id"].tolist()]]
-        yield _Layer("facility_checks", checks, points, "Point", "Facilities' own verdicts: quality, adjacency")
+        yield Layer("facility_checks", checks, points, "Point", "Facilities' own verdicts: quality, adjacency")
     if results.cells is not None:
         cells = arrange(results.cells, CELLS)
         shapes = geometry_of(results.cells)[cells.index]
-        yield _Layer("cells", cells, shapes, "Point", "Population cells and the committee that they belong to")
+        yield Layer("cells", cells, shapes, "Point", "Population cells and the committee that they belong to")
     towns = arrange(results.towns, RATE_LAYOUTS["towns"])
     shapes = geometry_of(results.towns)[towns.index]
     main = AREAS if (FAMILY[shapely.get_type_id(shapes)] == AREAS).any() else POINTS
@@ -136,7 +143,7 @@ def _by_family(
     *,
     main: str,
     multi: bool = False,
-) -> Iterator[_Layer]:
+) -> Iterator[Layer]:
     """Yield points, lines and areas as layers of one geometry type each: QGIS does not style a mixed layer.
 
     The family `main` keeps the layer's name (and takes the rows without geometry), the others get ``_points`` and so
@@ -152,7 +159,7 @@ def _by_family(
         promote = part in PROMOTE and (multi or bool((kind[mine] >= FIRST_MULTI).any()))
         shapes = _promoted(geometry[mine], part) if promote else geometry[mine]
         layer = name if part == main else f"{singular}_{part}"
-        yield _Layer(layer, table[mine], shapes, ("Multi" if promote else "") + GEOMETRY_TYPE[part], description)
+        yield Layer(layer, table[mine], shapes, ("Multi" if promote else "") + GEOMETRY_TYPE[part], description)
 
 
 def _promoted(geometry: npt.NDArray[np.object_], family: str) -> npt.NDArray[np.object_]:
@@ -164,7 +171,7 @@ def _promoted(geometry: npt.NDArray[np.object_], family: str) -> npt.NDArray[np.
     return done
 
 
-def _write_layer(layer: _Layer, path: Path, crs: str, notes: Notes) -> None:
+def _write_layer(layer: Layer, path: Path, crs: str, notes: Notes) -> None:
     columns = {name: _arrow(layer.table[column]) for column, name in _field_names(layer, notes).items()}
     columns["geom"] = pa.array(shapely.to_wkb(flat(layer.geometry)), type=pa.binary())
     pyogrio.raw.write_arrow(
@@ -189,7 +196,7 @@ def _arrow(values: pd.Series) -> pa.Array:
     return pa.array(values, type=pa.string(), from_pandas=True)
 
 
-def _field_names(layer: _Layer, notes: Notes) -> dict[str, str]:
+def _field_names(layer: Layer, notes: Notes) -> dict[str, str]:
     """Return the field's name of every column: SQLite knows no case, and the driver reserves some names."""
     taken = set(RESERVED)
     names = {}
@@ -206,7 +213,7 @@ def _field_names(layer: _Layer, notes: Notes) -> dict[str, str]:
     return names
 
 
-def _check_complete(path: Path, layers: list[_Layer]) -> None:
+def _check_complete(path: Path, layers: list[Layer]) -> None:
     """Raise unless the file holds every row of every layer, and its spatial index every geometry.
 
     GDAL builds the index when it closes the file, and an error at that point does not reach us.

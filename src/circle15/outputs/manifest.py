@@ -16,10 +16,12 @@ import pyproj
 import shapely
 
 from circle15 import __version__
-from circle15.config import Config
+from circle15.config import LedgerConfig
 from circle15.errors import Note, Notes
 
 RUN_JSON = "run.json"
+PLANNING = {"candidates", "projects", "suggest", "plan"}
+"""Sections of a configuration that a detection does not read."""
 NOTE_ROWS = 20
 """Of the rows that a note concerns, so many are named; its count tells how many there are."""
 
@@ -42,7 +44,7 @@ class Manifest:
 
     Attributes
     ----------
-    config : Config
+    config : LedgerConfig
         The configuration after the command line's overrides.
     standard : StandardLabel
         The standard, with ``id`` and ``sha256``.
@@ -56,6 +58,12 @@ class Manifest:
         Whether the CSV files begin with a byte order mark.
     sensitivity : float or None
         Percent by which speeds were varied to find the verdicts that turn.
+    command : str
+        What was run. The sections of the configuration that only siting and plans read decide nothing of ``compute``.
+    options : mapping
+        Further options of the command line that decide the outputs.
+    figures : mapping
+        What a command has to tell beside, by topic (the solver's figures, say).
     notes : Notes
         What was dropped, assumed or left out.
     counts, people, engine : mapping
@@ -68,13 +76,16 @@ class Manifest:
         Seconds by stage. With the two stamps beside them they are all that differs between two runs of the same.
     """
 
-    config: Config
+    config: LedgerConfig
     standard: StandardLabel
     inputs: Mapping[str, str]
     code: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     bom: bool = False
     sensitivity: float | None = None
+    command: str = "compute"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
     notes: Notes = field(default_factory=Notes)
     counts: Mapping[str, Any] = field(default_factory=dict)
     people: Mapping[str, Any] = field(default_factory=dict)
@@ -109,6 +120,7 @@ class Manifest:
                 "counts": self.counts,
                 "people": self.people,
                 "engine": self.engine,
+                **self.figures,
                 "notes": [asdict(replace(note, rows=note.rows[:NOTE_ROWS])) for note in self.notes.items],
                 "rows": rows,
                 "outputs": outputs,
@@ -126,7 +138,11 @@ class Manifest:
         return {
             "circle15": __version__,
             "code": self.code,
-            "configuration": self.config.model_dump(mode="json", exclude_none=True),
+            "command": self.command,
+            "options": dict(self.options),
+            "configuration": self.config.model_dump(
+                mode="json", exclude_none=True, exclude=PLANNING if self.command == "compute" else set()
+            ),
             "standard": {"id": self.standard.id, "sha256": self.standard.sha256},
             "inputs": dict(self.inputs),
             "versions": {**self.versions, **native},

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -70,15 +70,48 @@ def write_run(results: Results, folder: Path, manifest: Manifest, crs: pyproj.CR
     OutputError
         If anything cannot be written, or another run is writing to the folder. The earlier run is untouched.
     """
-    folder, start = folder.resolve(), time.perf_counter()
-    with _told(folder), _made(folder / "csv"), locked(folder), _staging(folder) as staging:
+
+    def fill(staging: Path) -> tuple[list[str], dict[str, int]]:
         tables = arranged_tables(results)
-        (staging / "csv").mkdir()
         write_geopackage(results, tables, staging / GEOPACKAGE, crs, manifest.notes)
         csvs = write_csvs(tables, results.committees, staging / "csv", manifest.notes, bom=manifest.bom)
         names = [GEOPACKAGE, *sorted(f"csv/{path.name}" for path in csvs)]
+        return names, {name: len(table) for name, table in tables.items()}
+
+    return publish(folder, manifest, fill)
+
+
+def publish(
+    folder: Path, manifest: Manifest, fill: Callable[[Path], tuple[list[str], dict[str, int]]]
+) -> dict[str, str]:
+    """Let `fill` write files into a folder beside `folder`, and move them into place together, ``run.json`` last.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if absent; files in it that are not circle15's stay.
+    manifest : Manifest
+        What ``run.json`` tells.
+    fill : callable
+        Takes the folder to write into, which has a folder ``csv``; returns the names of the files relative to it, and
+        the number of rows of each table.
+
+    Returns
+    -------
+    dict of str to str
+        Name of each file → sha256, as `write_run` says.
+
+    Raises
+    ------
+    OutputError
+        If anything cannot be written, or another run is writing to the folder. What was there is untouched.
+    """
+    folder, start = folder.resolve(), time.perf_counter()
+    with _told(folder), _made(folder / "csv"), locked(folder), _staging(folder) as staging:
+        (staging / "csv").mkdir()
+        names, rows = fill(staging)
         files = {name: sha256_of(staging / name) for name in names}
-        document = manifest.document(files, {name: len(table) for name, table in tables.items()})
+        document = manifest.document(files, rows)
         document["timings"]["stages"].setdefault("write", time.perf_counter() - start)
         _write_json(staging / RUN_JSON, document)
         for name in (*names, RUN_JSON):
@@ -126,6 +159,7 @@ def _move_into_place(staging: Path, folder: Path, names: Sequence[str]) -> None:
                 _keep(target, backup)
             done.append(name)
             if source.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
                 source.replace(target)
             else:
                 target.unlink(missing_ok=True)

@@ -102,7 +102,7 @@ def _close_part(part: Siting, limits: Limits) -> Programme:
 
 
 def _close_most(part: Siting, first: BoolArray, limits: Limits) -> tuple[BoolArray, Answer]:
-    """Meet as many demands as floor areas allow, then at least cost; return a first programme for it, and the answer."""
+    """Meet as many demands as floor areas allow, then at least cost; return the first try and the answer."""
     most = _elastic(part, 0)
     count = np.concatenate([np.zeros(len(part.option_site) + len(part.site_id)), -np.ones(len(part.need))])
     # a number of demands is whole: it has to be the largest, whatever gap costs may have

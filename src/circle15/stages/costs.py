@@ -20,8 +20,9 @@ from circle15.units import FloatArray
 TextArray = npt.NDArray[np.object_]
 
 RELATIVE = dict(zip(MEANS, (1.0, 2.0, 4.0), strict=True))
-"""Fixed cost of a site by its means where nobody names money: reuse before compound before new. Our reading of the
-plan's order 盘活存量、复合利用、规划完善; a type costs 1 for itself and 1 for every type that it provides."""
+"""Where nobody names money, by means: the fixed cost of a site, and by what the cost of a type is multiplied, which is
+1 for itself and 1 for every type that it provides. So reuse comes before compound before new: our reading of the plan's
+order 盘活存量、复合利用、规划完善."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Costs:
         Cost of any type on each site; NaN likewise.
     by_type : dict of str to float
         Cost of a type where the table doesn't say.
+    factor : float64 array of shape (sites,)
+        By what `by_type` is multiplied on each site: 1 for money.
     area, capacities : dict of str to float
         Floor area in m² and capacity of a new facility, by type.
     """
@@ -50,6 +53,7 @@ class Costs:
     by_site: dict[str, FloatArray]
     any_type: FloatArray
     by_type: dict[str, float]
+    factor: FloatArray
     area: dict[str, float] = field(default_factory=dict)
     capacities: dict[str, float] = field(default_factory=dict)
 
@@ -60,7 +64,7 @@ class Costs:
             mine = type_id == name
             own = self.by_site.get(name, np.full(len(self.fixed), np.nan))[site[mine]]
             found = np.where(np.isnan(own), cost[mine], own)
-            cost[mine] = np.where(np.isnan(found), self.by_type.get(name, np.nan), found)
+            cost[mine] = np.where(np.isnan(found), self.by_type.get(name, np.nan) * self.factor[site[mine]], found)
         return cost
 
     def area_m2(self, type_id: TextArray) -> FloatArray:
@@ -111,8 +115,8 @@ def find_costs(run: Run, candidates: gpd.GeoDataFrame, types: list[str]) -> Cost
     if not money:
         by_type = {t: float(_served(run, t)) for t in (one.id for one in run.standard.types)}
         text = (
-            "no costs are named: sites cost 1 (reuse), 2 (compound) or 4 (new), a type 1 and 1 more for each that it "
-            "provides; these figures only rank programmes and are no money"
+            "no costs are named: a site costs 1 (reuse), 2 (compound) or 4 (new), and so does a type there, times 1 "
+            "and 1 more for each that it provides; these figures only rank programmes and are no money"
         )
         run.notes.add("suggest.relative_costs", len(candidates), text)
     room = candidates["floor_area_m2"].to_numpy(dtype=np.float64)
@@ -124,6 +128,7 @@ def find_costs(run: Run, candidates: gpd.GeoDataFrame, types: list[str]) -> Cost
         by_site,
         any_type,
         by_type,
+        np.ones(len(candidates)) if money else fixed,
         area,
         {name: one.capacity for name, one in given.items() if one.capacity is not None},
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import secrets
+from collections.abc import Iterable
 from glob import escape
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import shapely
 from pyproj.enums import TransformDirection
 
 from circle15.cache import hash_file, hash_of
-from circle15.config import Config, Datum
+from circle15.config import Config, Datum, LedgerConfig
 from circle15.errors import ConfigError, Notes, Problem, raise_if_any
 from circle15.inputs.committees import read_committees, run_crs
 from circle15.inputs.datum import NAMES as DATUMS
@@ -58,6 +59,12 @@ def hash_inputs(config: Config) -> dict[str, str]:
             path = mapping_path(name, config.folder)
             if path.is_file():
                 hashes[f"mapping {name}"] = hash_file(path)
+    return hashes | hash_sources(config, sources)
+
+
+def hash_sources(config: LedgerConfig, sources: Iterable[str]) -> dict[str, str]:
+    """Return the sha256 of some inputs named in a configuration, companions included."""
+    hashes: dict[str, str] = {}
     for source in dict.fromkeys(sources):
         path = config.resolve(source)
         files = _files_of(path)

@@ -38,6 +38,9 @@ class Progress(Protocol):
     def advance(self, n: int = 1) -> None:
         """Finish `n` steps of the stage."""
 
+    def tell(self, text: str) -> None:
+        """Say how far a stage is that has no steps to count."""
+
     def done(self) -> None:
         """End the last stage."""
 

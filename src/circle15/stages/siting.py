@@ -16,6 +16,8 @@ from scipy import sparse
 from circle15 import tables
 from circle15.assess.assemble import Judged
 from circle15.assess.supply import supply_of
+from circle15.errors import ConfigError, Problem, raise_if_any
+from circle15.inputs.formats import nearest
 from circle15.network.travel import Places
 from circle15.plan.covering import Coverage, gather
 from circle15.plan.problem import Siting
@@ -390,6 +392,33 @@ def _shared(
 
 
 # people ------------------------------------------------------------------------------------------------------------
+
+
+def check_weights(run: Run, inputs: Inputs) -> None:
+    """Refuse weights of towns or groups that the inputs do not have.
+
+    Raises
+    ------
+    ConfigError
+        Naming each.
+    """
+    weights = run.config.suggest.weights
+    asked = (
+        ("towns", weights.towns, sorted(set(inputs.committees["town_id"]))),
+        ("groups", weights.groups, [group for group in inputs.groups if group != "total"]),
+    )
+    problems = [
+        Problem(
+            f'suggest.weights.{key} names "{name}", which the inputs do not have',
+            str(run.config.path),
+            (),
+            nearest(name, known),
+        )
+        for key, given, known in asked
+        for name in given
+        if name not in known
+    ]
+    raise_if_any(problems, ConfigError)
 
 
 def weights_of_people(run: Run, inputs: Inputs) -> FloatArray:

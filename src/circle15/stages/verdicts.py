@@ -197,7 +197,7 @@ def _with_attribute(
     yes, unknown = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     time_s, distance, facility = access.time_s.copy(), access.distance_m.copy(), access.facility.copy()
     for mode, one in surveys.items():
-        origin, row, seconds = _pairs_within(one, serving, np.where(rules.mode == mode, rules.threshold_s, -1.0))
+        origin, row, seconds = pairs_within(one, serving, np.where(rules.mode == mode, rules.threshold_s, -1.0))
         has = attribute.yes[row]
         yes += np.bincount(origin[has], minlength=n)
         unknown += np.bincount(origin[attribute.unknown[row]], minlength=n)
@@ -209,10 +209,10 @@ def _with_attribute(
     return yes, unknown, replace(access, time_s=time_s, distance_m=distance, facility=facility)
 
 
-def _pairs_within(
+def pairs_within(
     one: ModeSurvey, serving: tuple[str, ...], limit_s: FloatArray
 ) -> tuple[IntArray, IntArray, FloatArray]:
-    """Return committee, facility row and seconds of every pair within the committees' limits."""
+    """Return committee, facility row and seconds of every pair within the committees' limits (negative for none)."""
     origins, rows, times = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
     for found, row in (pair for t in serving for pair in one.surveys.get(t, ())):
         pairs = found.pairs

@@ -1,0 +1,222 @@
+"""`plan`: a ledger by year, its milestones, and each town's plan."""
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from circle15 import tables
+from circle15.cache import code_key, trim, versions
+from circle15.config import Config, LedgerConfig, PlanConfig
+from circle15.errors import Circle15Error, Notes
+from circle15.inputs.projects import read_projects
+from circle15.outputs.manifest import Manifest
+from circle15.outputs.plans import Sheet, write_plan
+from circle15.outputs.write import check_writable
+from circle15.pipeline import with_overrides
+from circle15.plan.ledger import disagreements, ledger_figures, ledger_targets, milestones
+from circle15.plan.schedule import Schedule
+from circle15.planning.begin import Stop, limits_of, start
+from circle15.planning.proof import at_year, detect, proof_sheets, proof_tables, prove, read_ledger, scratch, summary
+from circle15.stages.programme import calendar_of, with_years
+from circle15.stages.programme import programme_table as programme_by_year
+from circle15.stages.read import hash_sources
+from circle15.stages.run import Clock, Progress, Run
+from circle15.stages.towns import town_plans
+from circle15.stages.verify import Proof
+from circle15.standard.load import load_standard
+from circle15.standard.model import Standard
+from circle15.tables import STATUSES
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What `plan` leaves behind.
+
+    Attributes
+    ----------
+    folder, notes, timings, files
+        As of `pipeline.Outcome`.
+    tables : dict of str to DataFrame
+        What was written; ``milestones``, ``figures`` and ``disagreements`` always, the others with a district at hand.
+    towns : list of str
+        Folders of the towns.
+    """
+
+    folder: Path
+    notes: Notes
+    timings: dict[str, float]
+    files: dict[str, str]
+    tables: dict[str, pd.DataFrame]
+    towns: list[str]
+
+
+def plan(
+    config: LedgerConfig,
+    *,
+    out: Path,
+    standard: str | None = None,
+    as_of: int | None = None,
+    time_limit_s: float | None = None,
+    cache: Path | None = None,
+    bom: bool = False,
+    stop: Stop | None = None,
+    progress: Progress,
+) -> Planned:
+    """Make a programme by year of a ledger, hold it against the milestones, and write each town's plan.
+
+    Parameters
+    ----------
+    config : LedgerConfig
+        With a district (`Config`), the ledger is scheduled and proved; without one, it is counted.
+    as_of : int or None
+        The year in which the ledger's status is told; the proof is of the ledger's last year.
+    out, standard, time_limit_s, cache, bom, stop, progress
+        As for `suggest`.
+
+    Raises
+    ------
+    ConfigError, InputError, ComputeError, OutputError
+        As their names say; nothing half written stays behind.
+    """
+    options = {"time_limit_s": time_limit_s}
+    if not isinstance(config, Config):
+        return _count(config, out=out, standard=standard, as_of=as_of, bom=bom, progress=progress)
+    config = with_overrides(config, standard, as_of, None)
+    told = config.run.as_of
+    sources = [config.projects.source] if config.projects else []
+    begun = start(config, "plan", sources, options, out=out, cache=cache, bom=bom, progress=progress)
+    stop = stop or Stop()
+    final = at_year(config, max(told, config.plan_years[-1]))
+    run = dataclasses.replace(begun.run, config=final)
+    try:
+        with scratch(run) as run:
+            base = detect(run)
+            ledger = read_ledger(run, base)
+            with run.clock.stage("schedule"):
+                limits = limits_of(run, time_limit_s, stop)
+                stop.listening = True
+                found = base.judgement
+                ledger, found_years = with_years(
+                    run, base.inputs, base.networks, found.surveys, found.judged, ledger, limits
+                )
+                stop.listening = False
+            proof = prove(run, base, ledger, STATUSES)
+        tables = _plan_tables(run, proof, told, found_years)
+        texts, towns_csv = town_plans(run, proof, told)
+        figures = {"verify": summary(proof), "plan": _schedule_figures(run, found_years)}
+        manifest = dataclasses.replace(begun.manifest, figures=figures, crs=proof.inputs.crs)
+        with run.clock.stage("write"):
+            manifest = dataclasses.replace(manifest, notes=run.notes, started=begun.began, timings=run.clock.timings)
+            files = write_plan(out, manifest, proof_sheets(tables, proof), proof.inputs.crs, texts, towns_csv)
+    except Circle15Error as error:
+        error.notes = begun.run.notes
+        raise
+    trim(begun.run.store)
+    folders = sorted({str(Path(name).parent) for name in texts if "/" in name})
+    return Planned(out, run.notes, run.clock.timings, files, tables, folders)
+
+
+def _plan_tables(run: Run, proof: Proof, told: int, found: Schedule | None) -> dict[str, pd.DataFrame]:
+    ledger = proof.projects
+    plan_config = run.config.plan or PlanConfig(years=run.config.plan_years)
+    real = ledger[ledger["marginal"] == ""]
+    own = {
+        "ledger": proof.applied.ledger,
+        "programme": programme_by_year(real, calendar_of(plan_config), None if found is None else found.people),
+    }
+    counted = _counted(run.config, run.standard, ledger, told)
+    reach = _reach_milestone(run, proof, told)
+    counted["milestones"] = pd.concat([counted["milestones"], reach], ignore_index=True)
+    proved = proof_tables(run, proof)
+    shown = ("gaps", "changes", "effects", "projects", "targets")
+    return {
+        **own,
+        **counted,
+        **{name: proved[name] for name in shown},
+        "towns": proof.after.rates["towns"],
+    }
+
+
+def _reach_milestone(run: Run, proof: Proof, told: int) -> pd.DataFrame:
+    """Return the milestone of reach: every item passes by the plan's last year; as it is, and as promised."""
+    due, target = run.config.plan_years[-1], run.standard.target.percent
+    then, now = (rates["district"].iloc[0] for rates in (proof.before.rates, proof.after.rates))
+    value, promised = (100.0 * float(one["item_rate"]) for one in (then, now))
+    met = bool(value >= target)
+    reason = tables.TARGET_MET if met else tables.NOT_DUE if told < due else tables.BELOW_TARGET
+    row = {
+        "milestone": f"reach_{due}",
+        "name_zh": "15分钟慢行可及达标率",
+        "name_en": "Items that are reached in 15 minutes",
+        "due": due,
+        "basis": "items",
+        "target": target,
+        "value": value,
+        "value_planned": promised,
+        "projects": float(then["passed"] + then["failed"]),
+        "counted": float(then["passed"]),
+        "missing": 0.0 if met else float(then["failed"]),
+        "verdict": {tables.TARGET_MET: "pass", tables.NOT_DUE: "exempt", tables.BELOW_TARGET: "fail"}[reason],
+        "reason": reason,
+    }
+    return pd.DataFrame([row])
+
+
+def _counted(config: LedgerConfig, standard: Standard, ledger: pd.DataFrame, told: int) -> dict[str, pd.DataFrame]:
+    """Return what a ledger counts, whether it has a district or not."""
+    plan_config = config.plan or PlanConfig(years=config.plan_years)
+    return {
+        "figures": ledger_figures(ledger, standard, told),
+        "milestones": milestones(ledger, standard, plan_config.years, plan_config.started_percent, told),
+        "disagreements": disagreements(ledger, standard),
+    }
+
+
+def _schedule_figures(run: Run, found: Schedule | None) -> dict[str, Any]:
+    if found is None:
+        return {"scheduled": False}
+    if not found.complete:
+        text = "the schedule's search was ended: the best found is written, and another run may find another one"
+        run.notes.add("plan.not_reproducible", 1, text)
+    return {
+        "scheduled": True,
+        "people_years": found.value,
+        "bound": found.bound,
+        "complete": found.complete,
+        "reproducible": found.complete,
+    }
+
+
+def _count(
+    config: LedgerConfig, *, out: Path, standard: str | None, as_of: int | None, bom: bool, progress: Progress
+) -> Planned:
+    """Count a ledger that has no district: figures by domain, type, year, means; milestones; disagreements."""
+    clock, notes, began = Clock(progress), Notes(), datetime.now(UTC)
+    run_config = config.run.model_copy(
+        update={k: v for k, v in (("standard", standard), ("as_of", as_of)) if v is not None}
+    )
+    # the plan's years stay those of the configuration's own year
+    frozen = config.plan or PlanConfig(years=config.plan_years)
+    config = config.model_copy(update={"run": run_config, "plan": frozen})
+    with clock.stage("check"):
+        catalogue = load_standard(config.run.standard, config.folder)
+        hashes = hash_sources(config, [config.projects.source] if config.projects else [])
+        manifest = Manifest(config, catalogue, hashes, code_key(), versions(), bom, command="plan")
+    check_writable(out)
+    try:
+        with clock.stage("ledger"):
+            ledger = read_projects(config, catalogue, None, None, notes)
+            tables = _counted(config, catalogue, ledger, config.run.as_of)
+            counted = ledger_targets(ledger, catalogue, config.run.as_of)
+            tables["ledger_targets"] = counted
+        with clock.stage("write"):
+            manifest = dataclasses.replace(manifest, notes=notes, started=began, timings=clock.timings)
+            files = write_plan(out, manifest, [Sheet(name, table) for name, table in tables.items()], None)
+    except Circle15Error as error:
+        error.notes = notes
+        raise
+    return Planned(out, notes, clock.timings, files, tables, [])
