@@ -20,10 +20,10 @@ from scipy.sparse import csgraph
 
 from circle15.errors import Notes
 from circle15.network.graph import Network, build_network
-from circle15.quiet import quiet_stdout
 from circle15.network.search import at_points, field_to
 from circle15.network.snap import Snapped, snap
 from circle15.network.travel import find_ranges
+from circle15.quiet import quiet_stdout
 from circle15.stages.run import Networks
 from circle15.stages.travel import survey_modes
 from circle15.tables import BACKWARD, FORWARD, Streets

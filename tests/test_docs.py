@@ -13,6 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from circle15 import cli, config, tables
+from circle15.inputs import projects
+from circle15.stages import changes
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -45,6 +47,30 @@ def sample(tmp_path_factory) -> Path:
     result = CliRunner().invoke(cli.circle15, ["compute", *arguments])
     assert result.exit_code == 0, result.output
     return out
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory) -> dict[str, Path]:
+    """Run suggest, verify and plan once, and plan on a ledger alone; return each one's folder."""
+    folder = tmp_path_factory.mktemp("planned")
+    relative = text(ROOT / "configs" / "sample.toml")
+    found = {name: folder / name for name in ("suggest", "verify", "plan", "counted")}
+    ledger = found["suggest"] / "csv" / "suggestions.csv"
+    again = relative.replace("../data/sample", (ROOT / "data" / "sample").as_posix())
+    (folder / "again.toml").write_text(f'{again}\n[projects]\nsource = "{ledger.as_posix()}"\n', encoding="utf-8")
+    configurations = {
+        "suggest": ROOT / "configs" / "sample.toml",
+        "verify": folder / "again.toml",
+        "plan": folder / "again.toml",
+        "counted": ROOT / "configs" / "plans" / "pudong-2021-2023.toml",
+    }
+    for name, path in configurations.items():
+        command = "plan" if name == "counted" else name
+        more = ["--alternatives", "1"] if name == "suggest" else []
+        arguments = [str(path), "--out", str(found[name]), "--cache", str(folder / "cache"), "-q", *more]
+        result = CliRunner().invoke(cli.circle15, [command, *arguments])
+        assert result.exit_code == 0, result.output
+    return found
 
 
 def options_of(command: click.Command) -> set[str]:
@@ -88,6 +114,16 @@ def test_reasons_are_documented_with_the_verdict_they_have(sample):
             assert of[reason] == verdict
 
 
+def test_reasons_of_open_gaps_are_documented():
+    page = text(REFERENCE / "reason-codes.md")
+    assert first_cells(page, "Reasons of open gaps") == set(tables.OPEN_REASONS)
+
+
+def test_what_becomes_of_an_item_is_documented():
+    page = text(REFERENCE / "reason-codes.md")
+    assert first_cells(page, "What became of an item") == set(changes.STATUSES)
+
+
 def test_every_exit_code_is_documented():
     page = text(REFERENCE / "reason-codes.md").split("## Exit codes", 1)[1].split("\n## ", 1)[0]
     documented = {int(code) for code in re.findall(r"(?m)^\| (\d+) \|", page)}
@@ -126,6 +162,14 @@ def test_notes_of_the_sample_are_documented(sample):
         assert general in documented, code
 
 
+def test_notes_of_planning_are_documented(planned):
+    documented = first_cells(text(REFERENCE / "reason-codes.md"), "Notes")
+    for name, folder in planned.items():
+        for note in json.loads(text(folder / "run.json"))["notes"]:
+            general = re.sub(r"\.(elderly_walk|walk|cycle|drive)\.", ".<mode>.", note["code"])
+            assert general in documented, f"{name}: {note['code']}"
+
+
 def test_every_column_is_documented(sample):
     page = text(REFERENCE / "columns.md")
     sections = {part.split("\n", 1)[0]: part for part in page.split("\n## ")[1:]}
@@ -135,6 +179,74 @@ def test_every_column_is_documented(sample):
         (section,) = (body for title, body in sections.items() if path.name in title)
         for column in pd.read_csv(path, nrows=0).columns:
             assert f"`{column}`" in section, f"{path.name}: {column}"
+
+
+def files_of(command: str) -> dict[str, str]:
+    """Return what the page says of each CSV file of a command."""
+    page = text(REFERENCE / "columns.md")
+    part = re.split(r"(?m)^## ", page.split(f"## Files of {command}\n", 1)[1])[0]
+    bodies = dict(one.split("\n", 1) for one in part.split("\n### ")[1:])
+    return {
+        name: body
+        for title, body in bodies.items()
+        for name in re.findall(r"\w+(?=\.csv)", title)
+        if not title.startswith("towns/")
+    }
+
+
+@pytest.mark.parametrize("name", ["suggest", "verify", "plan", "counted"])
+def test_every_column_of_planning_is_documented_and_no_other(planned, name):
+    command = "plan" if name == "counted" else name
+    documented, proof = files_of(command), files_of("verify")
+    detected = {
+        one: body
+        for title, body in (part.split("\n", 1) for part in text(REFERENCE / "columns.md").split("\n## ")[1:])
+        for one in re.findall(r"\w+(?=\.csv)", title)
+    }
+    written = sorted((planned[name] / "csv").glob("*.csv"))
+    for path in written:
+        stem = re.sub(r"_\d+$", "", path.stem)
+        columns = set(pd.read_csv(path, nrows=0).columns)
+        body = documented[stem]
+        if first_cells(body):
+            assert first_cells(body) == columns, path.name
+        elif "[verify]" in body:
+            assert first_cells(proof[stem]) == columns, path.name
+        else:
+            assert "As those of `compute`" in body
+            missing = [one for one in columns if f"`{one}`" not in detected[stem.removesuffix("_before")]]
+            assert missing == [], path.name
+    stems = {re.sub(r"_\d+$", "", path.stem) for path in written}
+    if command == "plan":
+        stems |= {"ledger_targets"} if name == "plan" else set(documented)
+    assert set(documented) == stems
+
+
+def test_the_files_of_a_town_are_documented(planned):
+    page = text(REFERENCE / "columns.md").split("### towns/", 1)[1].split("\n## ", 1)[0]
+    (folder, *_) = sorted((planned["plan"] / "towns").iterdir())
+    assert {path.name for path in folder.iterdir()} == {
+        word for word in re.findall(r"[\w.]+", page.split("\n", 1)[0]) if word.endswith((".md", ".csv"))
+    }
+    head = {path.stem: set(pd.read_csv(path, nrows=0).columns) for path in folder.glob("*.csv")}
+    proof = files_of("verify")
+    assert head["gaps"] == first_cells(proof["changes"])
+    assert head["projects"] == first_cells(proof["projects"]) - {"lon", "lat"}
+    assert head["rates"] == {*pd.read_csv(planned["plan"] / "csv" / "towns.csv", nrows=0).columns, "state"}
+    assert "`state`" in page
+
+
+@pytest.mark.parametrize("command", ["suggest", "verify", "plan"])
+def test_every_layer_of_planning_is_documented(planned, command):
+    part = text(REFERENCE / "columns.md").split("## GeoPackage", 1)[1].split("Of `suggest`", 1)[1].split("\n## ", 1)[0]
+    rows = [line.split("|") for line in part.splitlines() if line.startswith("| `")]
+    of = {layer for row in rows if f"`{command}`" in row[2] for layer in re.findall(r"`(\w+)`", row[1])}
+    path = planned[command] / "circle15.gpkg"
+    assert {str(name) for name, _ in pyogrio.list_layers(path)} == of
+    for layer in of:
+        head = set(pd.read_csv(planned[command] / "csv" / f"{layer}.csv", nrows=0).columns) - {"lon", "lat"}
+        assert set(pyogrio.read_info(path, layer=layer)["fields"]) == head, layer
+    assert not (planned["counted"] / "circle15.gpkg").exists()
 
 
 def test_every_layer_and_its_own_columns_are_documented(sample):
@@ -154,6 +266,52 @@ def test_keys_of_run_json_are_documented(sample):
         assert f"`{key}`" in page, key
 
 
+@pytest.mark.parametrize("name", ["suggest", "verify", "plan", "counted"])
+def test_keys_of_run_json_of_planning_are_documented(planned, name):
+    page = text(REFERENCE / "columns.md").split("## run.json", 1)[1]
+    document = json.loads(text(planned[name] / "run.json"))
+    command = "plan" if name == "counted" else name
+    assert document["command"] == command
+    for key in document:
+        assert f"`{key}`" in page, key
+    for key in ("options", "solver", "verify", "plan"):
+        for inner in document.get(key, {}):
+            assert f"`{inner}`" in page, f"{key}: {inner}"
+
+
+def documented_json(command: str) -> list[str]:
+    """Return the keys that the page gives the JSON document of a command, in its order."""
+    page = text(REFERENCE / "commands.md")
+    section = re.split(r"(?m)^## ", page.split(f"## circle15 {command}\n", 1)[1])[0]
+    said = section.replace("\n", " ").split("one document with the keys ", 1)[1].split(". ", 1)[0]
+    return re.findall(r"`(\w+)`", said)
+
+
+@pytest.mark.parametrize("name", ["suggest", "verify", "plan", "counted"])
+def test_what_planning_prints_and_writes_is_documented(planned, name):
+    command = "plan" if name == "counted" else name
+    manifest = json.loads(text(planned[name] / "run.json"))
+    source = ROOT / "configs" / ("sample.toml" if name == "suggest" else "plans/pudong-2021-2023.toml")
+    path = source if name in ("suggest", "counted") else planned["verify"].parent / "again.toml"
+    out = planned["verify"].parent / "json"
+    cache = planned["verify"].parent / "cache"
+    result = CliRunner().invoke(
+        cli.circle15, [command, str(path), "--out", str(out), "--cache", str(cache), "-q", "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    keys, said = set(json.loads(result.stdout)), set(documented_json(command))
+    if command == "plan":
+        own = {"programme", "effects", "changes"} if name == "plan" else {"ledger_targets"}
+        assert said - {"programme", "effects", "changes", "ledger_targets"} | own == keys
+    else:
+        assert said == keys
+    section = text(REFERENCE / "commands.md").split(f"## circle15 {command}\n", 1)[1].split("\n## ", 1)[0]
+    section = section.replace("`towns/<town>/", "`")
+    for file in manifest["outputs"]:
+        shown = re.sub(r"^towns/[^/]+/", "", file)
+        assert f"`{shown}`" in section, file
+
+
 def test_every_configuration_key_is_documented():
     page = text(REFERENCE / "configuration.md")
     shared = first_cells(page, "Keys that inputs share")
@@ -165,6 +323,10 @@ def test_every_configuration_key_is_documented():
         "`[population.census]`": (config.CensusConfig, shared),
         "`[[facilities]]`": (config.FacilitiesConfig, shared | {"covers"}),
         "`[fetch]`": (config.FetchConfig, set()),
+        "`[suggest]`": (config.SuggestConfig, set()),
+        "`[suggest.types.<type>]`": (config.TypeFigures, set()),
+        "`[suggest.weights]`": (config.WeightsConfig, set()),
+        "`[plan]`": (config.PlanConfig, set()),
     }
     assert shared == set(config.SourceConfig.model_fields)
     for heading, (model, elsewhere) in sections.items():
@@ -173,11 +335,47 @@ def test_every_configuration_key_is_documented():
         assert documented - set(model.model_fields) == set(), heading
     for name in config.Config.model_fields:
         assert f"[{name}]" in page
-    for model in (config.AreasConfig, config.WaterConfig):
+    others = (config.AreasConfig, config.WaterConfig, config.OverridesConfig)
+    for model in (*others, config.CandidatesConfig, config.ProjectsConfig):
         assert set(model.model_fields) == shared
     assert "\n## `[committees.water]`\n" in page
     for default in ("max_snap_m", "min_component_nodes"):
         assert f"| `{default}` | {config.NetworkConfig.model_fields[default].default:g} |" in page
+
+
+def test_a_configuration_of_a_ledger_alone_is_documented():
+    """`Config` is a `LedgerConfig` with a district."""
+    page = text(REFERENCE / "configuration.md").split("\n## ", 1)[0]
+    assert issubclass(config.Config, config.LedgerConfig)
+    for name in (*config.DISTRICT, *config.LedgerConfig.model_fields):
+        assert f"[{name}]" in page, name
+
+
+def test_columns_of_candidates_and_projects_are_documented():
+    page = text(REFERENCE / "configuration.md")
+    assert first_cells(page, "`[candidates]`") == {one.name for one in tables.CANDIDATES} | {"cost_<type>"}
+    assert first_cells(page, "`[projects]`") == {one.name for one in projects.LEDGER}
+
+
+@pytest.mark.parametrize(
+    ("heading", "column", "words"),
+    [
+        ("`[candidates]`", "means", projects.MEANS_WORDS),
+        *(("`[projects]`", column, words) for column, words in projects.WORDY.items()),
+    ],
+)
+def test_words_of_the_ledger_are_documented(heading, column, words):
+    """Every word that a file may have, after the one that it stands for."""
+    page = text(REFERENCE / "configuration.md")
+    section = re.split(r"(?m)^## ", page.split(f"## {heading}\n", 1)[1])[0]
+    (line,) = [one for one in section.splitlines() if one.startswith(f"| `{column}` |")]
+    meant = ""
+    found = {}
+    for one in re.findall(r"[^\W_]+", line.split("|")[2]):
+        meant = one if words.get(one) == one else meant
+        if one in words:
+            found[one] = meant
+    assert found == words
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

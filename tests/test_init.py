@@ -9,14 +9,15 @@ from pydantic import BaseModel
 
 from circle15 import cli
 from circle15.cli.init import template_texts
-from circle15.config import CensusConfig, Config, load_config
+from circle15.config import CensusConfig, Config, TypeFigures, load_config
 from circle15.inputs.census import ID_OF
 from circle15.inputs.entrances import ENTRANCES
 from circle15.inputs.land import LAND
 from circle15.inputs.overrides import OVERRIDES, VERDICTS
-from circle15.tables import COMMITTEES, FACILITIES, KINDS, POPULATION
+from circle15.tables import ACTIONS, CANDIDATES, COMMITTEES, FACILITIES, KINDS, MEANS, POPULATION, PROJECTS, STATUSES
 
 TABLES = {"committees.csv", "population.csv", "facilities.csv", "overrides.csv", "census.csv", "entrances.csv"}
+TABLES |= {"candidates.csv", "projects.csv"}
 COORDINATES = ["lon", "lat"]
 GROUPS = {"age_0_2", "age_60_plus"}
 
@@ -51,7 +52,7 @@ def keys_of(model: type[BaseModel], prefix: str = "") -> dict[str, object]:
 
 def flat(table: dict, prefix: str = "") -> dict[str, object]:
     """Return every dotted key of a document that is no group, column or constant of its own."""
-    free = {"columns", "set", "groups", "entrances"}
+    free = {"columns", "set", "groups", "entrances", "fixed_cost", "types", "towns", "zones", "kinds"}
     found: dict[str, object] = {}
     for name, value in table.items():
         items = value if isinstance(value, list) and value and isinstance(value[0], dict) else [value]
@@ -116,7 +117,11 @@ def test_the_configuration_loads_with_everything_switched_on(folder):
     config = load_config(path)
     assert config.population.census.by in CensusConfig.model_fields["by"].annotation.__args__
     assert config.fetch.facilities == "osm_facilities.gpkg"
+    (figures,) = config.suggest.types.values()
+    assert figures.model_fields_set == set(TypeFigures.model_fields)
+    assert len(config.plan.budgets) == len(config.plan.years)
     sources = [config.population.source, config.population.census.source, config.overrides.source]
+    sources += [config.candidates.source, config.projects.source]
     assert set(sources) | {config.facilities[0].entrances.source} <= TABLES
 
 
@@ -146,6 +151,8 @@ def test_headers_are_those_of_the_contracts():
         assert header(name) == [column.name for column in contract] + COORDINATES
     assert header("overrides.csv") == [column.name for column in OVERRIDES]
     assert header("facilities.csv") == [c.name for c in FACILITIES if c.name != "source"] + COORDINATES
+    assert header("candidates.csv") == [c.name for c in CANDIDATES] + COORDINATES
+    assert header("projects.csv") == [c.name for c in PROJECTS] + COORDINATES
     assert header("population.csv") == [c.name for c in POPULATION] + sorted(GROUPS) + COORDINATES
     assert header("census.csv") == [ID_OF["town"], "total", *sorted(GROUPS)]
 
@@ -163,6 +170,14 @@ def test_the_readme_explains_every_column():
             assert all(cell.strip() for cell in row[1:-1]), row
     for word in KINDS:
         assert f"`{word}`" in sections["committees.csv"]
+    for name, column, words in (
+        ("candidates.csv", "means", MEANS),
+        ("projects.csv", "means", MEANS),
+        ("projects.csv", "action", ACTIONS),
+        ("projects.csv", "status", STATUSES),
+    ):
+        (line,) = (line for line in sections[name].splitlines() if line.startswith(f"| `{column}`"))
+        assert re.findall(r"`(\w+)`", line) == [column, *words]
     (verdict,) = (line for line in sections["overrides.csv"].splitlines() if line.startswith("| `verdict`"))
     assert re.findall(r"`(\w+)`", verdict) == ["verdict", *VERDICTS]
 

@@ -82,7 +82,7 @@ def prepared(folder):
     config = load_config(folder / "configs" / "sample.toml")
     standard = load_standard("own.toml", folder / "configs")
     run = Run(config, standard, {}, open_cache(None), Notes(), Clock(Quiet()))
-    return pipeline._prepare(run)
+    return pipeline.prepare(run)
 
 
 def times_to_each(prepared, points, places) -> np.ndarray:

@@ -412,7 +412,7 @@ def test_people_are_covered_where_they_reach_as_many_as_are_asked_for(district, 
 
     loaded = load_config(district)
     store = pipeline.Run(loaded, load_standard(str(own), own.parent), {}, open_cache(None), Notes(), Clock(Quiet()))
-    inputs, networks, _ = pipeline._prepare(store)
+    inputs, networks, _ = pipeline.prepare(store)
     pharmacies = inputs.facilities.table.query("type_id == 'pharmacy'")
     network = networks.of["walk"]
     cells = inputs.cells.assign(committee=inputs.cell_committee).query("committee >= 0")

@@ -23,7 +23,7 @@ from circle15.stages.overrides import override
 from circle15.stages.people import place_people
 from circle15.stages.read import build_networks, check_places, check_shift, hash_inputs, read_inputs, resolve
 from circle15.stages.record import balance, counts, draw, engine_figures
-from circle15.stages.results import assemble
+from circle15.stages.results import assemble, rates_of
 from circle15.stages.run import Clock, Inputs, Networks, Progress, RuleBook, Run
 from circle15.stages.scopes import judge_scopes
 from circle15.stages.sensitivity import factors, find_turning, scaled
@@ -238,6 +238,15 @@ def judge(run: Run, inputs: Inputs, networks: Networks, traits: Traits) -> Judge
             turning = find_turning(run, inputs, networks, surveys, book, judged, run.sensitivity)
         judged, overrides = override(run, inputs, judged)
     return Judgement(book, surveys, judged, scopes, checks, overrides, turning)
+
+
+def judge_headline(run: Run, inputs: Inputs, networks: Networks, traits: Traits) -> dict[str, pd.DataFrame]:
+    """Judge headline requirements only, and return the rates by domain, town, zone and for the district."""
+    book = [pair for pair in resolve(run.standard, traits) if pair[0].headline]
+    surveys = survey_modes(run, inputs, networks, book)
+    with run.clock.stage("verdicts"):
+        judged, _ = override(run, inputs, judge_all(run, inputs, networks, surveys, book))
+        return rates_of(run, inputs, judged)
 
 
 def tabulate(run: Run, inputs: Inputs, found: Judgement) -> Results:

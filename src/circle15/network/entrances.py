@@ -52,9 +52,10 @@ def find_entrances(
     xy, of = shapely.get_coordinates(geometry[points], return_index=True)
     parts.append((xy, points[of]))
 
-    edges = network.lines[network.kind == of_kind]
-    tree = shapely.STRtree(edges)
     lines = np.flatnonzero(np.isin(kind, (LINE, MULTI_LINE)))
+    # points ask nothing of the streets, and a tree of all of them takes a second
+    edges = network.lines[network.kind == of_kind] if len(points) < len(geometry) else np.empty(0, dtype=object)
+    tree = shapely.STRtree(edges)
     for shape, step in ((shapely.segmentize(geometry[lines], LINE_STEP_M), False), (geometry[lines], True)):
         xy, of = _meetings(tree, edges, shape) if step else shapely.get_coordinates(shape, return_index=True)
         parts.append((xy, lines[of]))

@@ -49,7 +49,12 @@ class Survey:
 
 
 def survey(
-    router: Router, places: Places, cells: Snapped, limit_s: FloatArray, thresholds_s: tuple[float, ...]
+    router: Router,
+    places: Places,
+    cells: Snapped,
+    limit_s: FloatArray,
+    thresholds_s: tuple[float, ...],
+    has_path: npt.NDArray[np.bool_] | None = None,
 ) -> Survey:
     """Survey the facilities of one type.
 
@@ -65,6 +70,9 @@ def survey(
         Longest threshold of each committee in seconds; NaN where it isn't asked about.
     thresholds_s : tuple of float
         Every threshold that the times will be held against.
+    has_path : bool array of shape (committees,), optional
+        Committees of which it is known already that some path leads to a facility of the type: they are not asked
+        for one here.
 
     Raises
     ------
@@ -73,12 +81,14 @@ def survey(
     """
     asked = np.isfinite(limit_s)
     longest = float(np.nanmax(limit_s, initial=0.0)) * SEARCH_FACTOR
-    found = nearest(router.network, router.origins, places, longest)
+    # one search from the facilities answers committees and cells alike
+    every = nearest(router.network, router.origins.followed_by(cells), places, longest)
+    found = every.first(len(router.origins))
     reached = asked & (found.time_s <= np.where(asked, limit_s, 0.0) * SEARCH_FACTOR + TIME_TOLERANCE_S)
     pairs = router.pairs_within(places, limit_s, thresholds_s)
     disagreement = check_agreement(router.network, found.time_s, pairs, limit_s, router.error_s)
     any_path = reached.copy()
-    far = np.flatnonzero(asked & ~reached)
+    far = np.flatnonzero(asked & ~reached & router.origins.on_network & (True if has_path is None else ~has_path))
     if len(far):
         any_path[far] = reachable(router.network, router.origins.take(far), places)
     return Survey(
@@ -87,7 +97,7 @@ def survey(
         facility=np.where(reached, found.facility, -1),
         any_path=any_path,
         pairs=pairs,
-        cell_time_s=nearest(router.network, cells, places, longest).time_s if len(cells) else np.empty(0),
+        cell_time_s=every.time_s[len(router.origins) :],
         disagreement_s=disagreement,
     )
 

@@ -74,6 +74,10 @@ class Nearest:
     distance_m: FloatArray
     facility: IntArray
 
+    def first(self, count: int) -> "Nearest":
+        """Return the answers of the first `count` points."""
+        return Nearest(self.time_s[:count], self.distance_m[:count], self.facility[:count])
+
 
 @dataclass(frozen=True)
 class Pairs:

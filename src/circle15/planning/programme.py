@@ -20,7 +20,7 @@ from circle15.pipeline import with_overrides
 from circle15.plan.ledger import disagreements, ledger_figures, ledger_targets, milestones
 from circle15.plan.schedule import Schedule
 from circle15.planning.begin import Stop, limits_of, start
-from circle15.planning.proof import at_year, detect, proof_sheets, proof_tables, prove, read_ledger, scratch, summary
+from circle15.planning.proof import at_year, detect, proof_sheets, proof_tables, prove, scratch, summary
 from circle15.stages.programme import calendar_of, with_years
 from circle15.stages.programme import programme_table as programme_by_year
 from circle15.stages.read import hash_sources
@@ -94,8 +94,7 @@ def plan(
     run = dataclasses.replace(begun.run, config=final)
     try:
         with scratch(run) as run:
-            base = detect(run)
-            ledger = read_ledger(run, base)
+            base, ledger = detect(run)
             with run.clock.stage("schedule"):
                 limits = limits_of(run, time_limit_s, stop)
                 stop.listening = True

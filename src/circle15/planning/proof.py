@@ -17,7 +17,7 @@ from circle15.config import Config, PlanConfig
 from circle15.errors import Circle15Error, InputError, Notes
 from circle15.inputs.projects import read_projects
 from circle15.outputs.plans import Sheet, write_plan
-from circle15.pipeline import Judgement, judge, prepare, tabulate, with_overrides
+from circle15.pipeline import Judgement, judge, judge_headline, prepare, tabulate, with_overrides
 from circle15.plan.ledger import ledger_targets
 from circle15.planning.begin import start
 from circle15.stages.changes import State, contributions, effect_table, item_changes
@@ -84,8 +84,8 @@ def verify(
     run = begun.run
     try:
         with scratch(run) as run:
-            base = detect(run)
-            proof = prove(run, base, read_ledger(run, base), statuses)
+            base, ledger = detect(run)
+            proof = prove(run, base, ledger, statuses)
             shown = proof_tables(run, proof)
         manifest = dataclasses.replace(begun.manifest, figures={"verify": summary(proof)}, crs=proof.inputs.crs)
         with run.clock.stage("write"):
@@ -133,15 +133,11 @@ class Base:
     judgement: Judgement
 
 
-def detect(run: Run) -> Base:
-    """Detect without projects."""
+def detect(run: Run) -> tuple[Base, gpd.GeoDataFrame]:
+    """Read the ledger and detect without its projects; what is wrong with the ledger is told before the detection."""
     inputs, networks, traits = prepare(run)
-    return Base(inputs, networks, traits, judge(run, inputs, networks, traits))
-
-
-def read_ledger(run: Run, base: Base) -> gpd.GeoDataFrame:
-    """Read the ledger and hold it against the district."""
-    return read_projects(run.config, run.standard, base.inputs.committees, base.inputs.facilities, run.notes)
+    ledger = read_projects(run.config, run.standard, inputs.committees, inputs.facilities, run.notes)
+    return Base(inputs, networks, traits, judge(run, inputs, networks, traits)), ledger
 
 
 def prove(run: Run, base: Base, ledger: gpd.GeoDataFrame, statuses: Sequence[str]) -> Proof:
@@ -152,7 +148,7 @@ def prove(run: Run, base: Base, ledger: gpd.GeoDataFrame, statuses: Sequence[str
     run : Run
         At the year of the detections.
     ledger : GeoDataFrame
-        From `read_ledger`.
+        From `detect`.
     statuses : sequence of str
         Only projects of these count.
     """
@@ -161,14 +157,19 @@ def prove(run: Run, base: Base, ledger: gpd.GeoDataFrame, statuses: Sequence[str
     before = tabulate(run, inputs, old)
     states: list[tuple[str, float, Mapping[str, pd.DataFrame]]] = [("before", float("nan"), before.rates)]
     changed, new, after = inputs, old, before
-    for year in applied.years:
-        again, last = quietly(run), year == applied.years[-1]
-        changed = with_projects(run if last else again, inputs, applied, year)
+    for year in applied.years[:-1]:
+        # on the way only rates are asked for
+        rates = judge_headline(
+            quietly(run), with_projects(quietly(run), inputs, applied, year), base.networks, base.traits
+        )
+        states.append(("after", float(year), rates))
+    for year in applied.years[-1:]:
+        again = quietly(run)
+        changed = with_projects(run, inputs, applied, year)
         new = judge(again, changed, base.networks, base.traits)
         after = tabulate(again, changed, new)
         states.append(("after", float(year), after.rates))
-        if last:
-            _tell_new(run, again)
+        _tell_new(run, again)
     if not applied.years:
         states.append(("after", float(run.config.run.as_of), after.rates))
     with run.clock.stage("contributions"):

@@ -117,9 +117,10 @@ def suggest(
     try:
         inputs, networks, traits = prepare(run)
         check_weights(run, inputs)
+        given = read_candidates(run.config, run.standard, inputs.committees, inputs.facilities, run.notes)
         found = judge(run, inputs, networks, traits)
         with run.clock.stage("sites"):
-            asked, sites, costs = _ask(run, inputs, networks, found, by_town=by_town)
+            asked, sites, costs = _ask(run, inputs, networks, found, given, by_town=by_town)
         limits = limits_of(run, time_limit_s, stop)
         search = _Search(run, inputs, found, asked, sites, by_town)
         with run.clock.stage("solve"):
@@ -141,11 +142,17 @@ def suggest(
 
 
 def _ask(
-    run: Run, inputs: Inputs, networks: Networks, found: Judgement, *, by_town: bool
+    run: Run,
+    inputs: Inputs,
+    networks: Networks,
+    found: Judgement,
+    given: gpd.GeoDataFrame | None,
+    *,
+    by_town: bool,
 ) -> tuple[Asked, Sites, Costs]:
     """Return what is to be closed, and by what."""
     demands = find_demands(run, inputs, found.judged, found.scopes, run.config.suggest.also)
-    candidates = _candidates(run, inputs, networks, found, demands)
+    candidates = _candidates(run, inputs, networks, found, demands, given)
     sites = place_sites(run, networks, candidates)
     types = sorted({t for names in demands["type_id"].unique() for t in str(names).split("|")})
     costs = find_costs(run, candidates, types)
@@ -154,10 +161,14 @@ def _ask(
 
 
 def _candidates(
-    run: Run, inputs: Inputs, networks: Networks, found: Judgement, demands: pd.DataFrame
+    run: Run,
+    inputs: Inputs,
+    networks: Networks,
+    found: Judgement,
+    demands: pd.DataFrame,
+    given: gpd.GeoDataFrame | None,
 ) -> gpd.GeoDataFrame:
     """Return the sites of the configuration, or proposed ones, with their towns; those that come too late are out."""
-    given = read_candidates(run.config, run.standard, inputs.committees, inputs.facilities, run.notes)
     if given is None:
         gaps = demands[demands["committee"] >= 0][["committee", "type_id"]]
         given = propose_candidates(run, inputs, networks, gaps, _left_out(inputs, found))

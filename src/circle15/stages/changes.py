@@ -268,11 +268,13 @@ def _count_people(
     if old.cells is None or new.cells is None:
         return
     persons = after.inputs.persons
-    count = None
     gained, lost = new.cells.covered & ~old.cells.covered, old.cells.covered & ~new.cells.covered
     cell, project = _cells_of(run, after, new, serving, now, new.cells.covered)
     if len(cell):
-        count = count_of_cells(run, after.inputs, after.surveys, new.rules, serving)
+        if len(np.unique(was)) > 1 or (new.rules.min_count > 1).any():
+            count = count_of_cells(run, after.inputs, after.surveys, new.rules, serving)
+        else:  # nothing was closed or moved: whoever had one has it still
+            count = np.bincount(cell, minlength=len(persons)) + old.cells.covered
         alone = count[cell] - 1 < new.rules.min_count[after.inputs.cell_committee[cell]]
         np.add.at(shares.people, project[gained[cell]], persons[cell[gained[cell]]])
         np.add.at(shares.people_alone, project[alone], persons[cell[alone]])

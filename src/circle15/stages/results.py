@@ -48,12 +48,11 @@ def assemble(
         For which facilities are off the network.
     """
     standard, committees, facilities = run.standard, inputs.committees, inputs.facilities.table
-    n, ids = len(committees), committees["committee_id"].to_numpy()
-    judged = [with_people(one, _sharers(inputs, one), inputs.cell_committee, n) for one in judged]
+    ids = committees["committee_id"].to_numpy()
+    judged = [with_people(one, _sharers(inputs, one), inputs.cell_committee, len(committees)) for one in judged]
     cells_of = _cells_of_types(judged)
-    people_of = {t: sum_people(cells, inputs.persons, inputs.cell_committee, n) for t, cells in cells_of.items()}
     verdicts = verdict_table(ids, facilities["facility_id"].to_numpy(), judged)
-    items = item_table(committees, judged, standard, people_of)
+    items = _items(run, inputs, judged, cells_of)
     rates = rate_tables(items, standard, sorted(committees["town_id"].unique()))
     requirements = _in_order([reach_shares(verdicts, committees, standard, run.config.run.as_of), scopes], run)
     on_network = np.ones(len(facilities), dtype=bool)
@@ -74,6 +73,20 @@ def assemble(
         groups=_groups(run, inputs, cells_of),
         **_equity(run, inputs, judged),
     )
+
+
+def rates_of(run: Run, inputs: Inputs, judged: Sequence[Judged]) -> dict[str, pd.DataFrame]:
+    """Return the rates alone: ``types``, ``domains``, ``towns``, ``zones``, ``district``."""
+    size = len(inputs.committees)
+    judged = [with_people(one, _sharers(inputs, one), inputs.cell_committee, size) for one in judged]
+    items = _items(run, inputs, judged, _cells_of_types(judged))
+    return rate_tables(items, run.standard, sorted(inputs.committees["town_id"].unique()))
+
+
+def _items(run: Run, inputs: Inputs, judged: Sequence[Judged], cells_of: dict[str, CellVerdicts]) -> pd.DataFrame:
+    size = len(inputs.committees)
+    people_of = {t: sum_people(cells, inputs.persons, inputs.cell_committee, size) for t, cells in cells_of.items()}
+    return item_table(inputs.committees, judged, run.standard, people_of)
 
 
 def _sharers(inputs: Inputs, one: Judged) -> FloatArray:

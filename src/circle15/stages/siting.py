@@ -229,7 +229,9 @@ def build_siting(
     values: list[FloatArray] = [np.empty(0)]
     near, elsewhere = np.zeros(len(demands), dtype=np.int64), np.zeros(len(demands), dtype=bool)
     rules_of = {one.requirement.id: one for one in judged}
-    reach = {mode: _within(one, sites.places[mode]) for mode, one in surveys.items()}
+    wanted = [one for one in rules_of.values() if one.requirement.id in set(demands["requirement_id"])]
+    asked_modes = {str(mode) for one in wanted for mode in np.unique(one.rules.mode.astype(str))}
+    reach = {mode: _within(one, sites.places[mode]) for mode, one in surveys.items() if mode in asked_modes}
     town = sites.candidates["town_id"].to_numpy(dtype=object)
     for requirement in run.standard.requirements:
         mine = np.flatnonzero((demands["requirement_id"] == requirement.id).to_numpy())
@@ -471,8 +473,10 @@ def cover_people(
     options, type_of = len(asked.siting.option_site), asked.siting.option_type.astype(str)
     usable = np.ones(options, dtype=bool) if only is None else only
     parts: list[Coverage] = []
-    for number, one in enumerate(judged):
-        if one.requirement.id not in wanted or not isinstance(one.requirement, Reach) or one.cells is None:
+    own = [one for one in judged if one.requirement.id in wanted and isinstance(one.requirement, Reach)]
+    pairs_of = _cell_pairs(run, surveys, own, sites)
+    for number, one in enumerate(own):
+        if one.cells is None:
             continue
         left = one.cells.known & ~one.cells.covered
         serving = serving_any(run.standard, one.requirement.types)
@@ -480,7 +484,7 @@ def cover_people(
         if (one.rules.min_count > 1).any():
             there = count_of_cells(run, inputs, surveys, one.rules, serving)
             need = np.maximum(one.rules.min_count[inputs.cell_committee] - there, 1)
-        cell, site = _people_reached(run, inputs, surveys, one, sites, left, by_town=by_town)
+        cell, site = _people_reached(inputs, pairs_of, one, sites, left, by_town=by_town)
         mine = np.flatnonzero(np.isin(type_of, serving) & usable)
         first = np.searchsorted(asked.siting.option_site[mine], site, side="left")
         count = np.searchsorted(asked.siting.option_site[mine], site, side="right") - first
@@ -498,30 +502,37 @@ def cover_people(
     )
 
 
+CellPairs = tuple[IntArray, IntArray, FloatArray]
+"""Cell, site and seconds of every pair within the longest threshold of a mode."""
+
+
+def _cell_pairs(
+    run: Run, surveys: dict[str, ModeSurvey], judged: Sequence[Judged], sites: Sites
+) -> dict[str, CellPairs]:
+    """Return every cell × site within the longest threshold that is asked for, by mode."""
+    found = {}
+    for mode, one in surveys.items():
+        limits = [np.nanmax(own.rules.threshold_s[own.rules.mode == mode], initial=-1.0) for own in judged]
+        longest = max(limits, default=-1.0)
+        if longest >= 0:
+            pairs = all_pairs(run, one.key, one.router.network, one.cells, sites.places[mode], float(longest))
+            found[mode] = (one.cell_row[pairs.cell], pairs.facility, pairs.time_s)
+    return found
+
+
 def _people_reached(
-    run: Run,
-    inputs: Inputs,
-    surveys: dict[str, ModeSurvey],
-    one: Judged,
-    sites: Sites,
-    left: BoolArray,
-    *,
-    by_town: bool,
+    inputs: Inputs, pairs_of: dict[str, CellPairs], one: Judged, sites: Sites, left: BoolArray, *, by_town: bool
 ) -> tuple[IntArray, IntArray]:
     """Return which cells that are left out are within their threshold of which sites."""
     cells, found = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     town, home = sites.candidates["town_id"].to_numpy(dtype=object), inputs.committees["town_id"].to_numpy(dtype=object)
-    for mode, survey in surveys.items():
-        limit_s = np.where(one.rules.mode == mode, one.rules.threshold_s, np.nan)
-        if not np.isfinite(limit_s).any():
-            continue
-        longest = float(np.nanmax(survey.router.limit_s))
-        pairs = all_pairs(run, survey.key, survey.router.network, survey.cells, sites.places[mode], longest)
-        cell = survey.cell_row[pairs.cell]
-        committee = inputs.cell_committee[cell]
-        inside = left[cell] & within(pairs.time_s, np.where(np.isfinite(limit_s), limit_s, -1.0)[committee])
+    for mode, (cell, site, time_s) in pairs_of.items():
+        limit_s = np.where(one.rules.mode == mode, one.rules.threshold_s, -1.0)
+        mine = np.flatnonzero(left[cell])
+        committee = inputs.cell_committee[cell[mine]]
+        inside = within(time_s[mine], np.where(np.isfinite(limit_s), limit_s, -1.0)[committee])
         if by_town:
-            inside &= town[pairs.facility] == home[committee]
-        cells.append(cell[inside])
-        found.append(pairs.facility[inside])
+            inside &= town[site[mine]] == home[committee]
+        cells.append(cell[mine[inside]])
+        found.append(site[mine[inside]])
     return np.concatenate(cells), np.concatenate(found)

@@ -123,8 +123,10 @@ def _survey_mode(
                 if len(found[type_id]) and not len(rows):
                     continue
                 mine = renumber(places, rows, len(table))
-                make = functools.partial(_survey_type, router, mine, cells, own_limit_s, thresholds_s[type_id])
-                asked = (mine.xy, mine.facility, cell_xy, own_limit_s, thresholds_s[type_id])
+                paths = [one.any_path for one, _ in found[type_id]]
+                known = np.any(paths, axis=0) if paths else None
+                make = functools.partial(_survey_type, router, mine, cells, own_limit_s, thresholds_s[type_id], known)
+                asked = (mine.xy, mine.facility, cell_xy, own_limit_s, thresholds_s[type_id], known)
                 found[type_id].append((run.kept(make, "survey", key, *asked, router.engine, few), rows))
             run.clock.progress.advance()
     return ModeSurvey(
@@ -133,9 +135,15 @@ def _survey_mode(
 
 
 def _survey_type(
-    router: Router, places: Places, cells: Snapped, limit_s: FloatArray, thresholds_s: tuple[float, ...], _: object
+    router: Router,
+    places: Places,
+    cells: Snapped,
+    limit_s: FloatArray,
+    thresholds_s: tuple[float, ...],
+    has_path: npt.NDArray[np.bool_] | None,
+    _: object,
 ) -> Survey:
-    return survey(router, places, cells, limit_s, thresholds_s)
+    return survey(router, places, cells, limit_s, thresholds_s, has_path)
 
 
 def _cells(
@@ -160,10 +168,14 @@ def places_by(run: Run, inputs: Inputs, networks: Networks, surveys: dict[str, M
     return surveys[mode].places if mode in surveys else _places(run, inputs, networks, mode)
 
 
-def blocks_of(facilities: gpd.GeoDataFrame) -> tuple[IntArray, IntArray]:
-    """Return the rows of the facilities that the files have, and of those that a ledger of projects adds."""
+def blocks_of(facilities: gpd.GeoDataFrame) -> list[IntArray]:
+    """Return the rows of the facilities that files have, then of those that a ledger adds in each year.
+
+    Each block is searched by itself, and so only once while a ledger is applied year by year.
+    """
     added = (facilities["source"] == PROJECTS_SOURCE).to_numpy(dtype=bool)
-    return np.flatnonzero(~added), np.flatnonzero(added)
+    year = facilities["opens"].fillna(-1.0).to_numpy(dtype=np.float64)  # one that was moved may have no year
+    return [np.flatnonzero(~added), *(np.flatnonzero(added & (year == one)) for one in np.unique(year[added]))]
 
 
 def place_shapes(run: Run, networks: Networks, mode: str, geometry: npt.NDArray[np.object_]) -> Places:
