@@ -86,9 +86,7 @@ class Suggested(Done):
     """A run of `suggest`."""
 
     def __init__(self, config: Path, out: str = "out-suggest", **options) -> None:
-        super().__init__(
-            planning.suggest(load_config(config), out=config.parent / out, progress=Quiet(), **options)
-        )
+        super().__init__(planning.suggest(load_config(config), out=config.parent / out, progress=Quiet(), **options))
         self.suggestions, self.outcomes = self.table("suggestions"), self.table("outcomes")
         self.bill, self.solver = self.table("bill"), self.manifest["solver"]
 

@@ -80,6 +80,16 @@ def test_the_oracle_on_a_problem_worked_out_by_hand():
     assert len(kit.every_choice(problem)) == 6
 
 
+@cases(20)
+@given(seeds)
+def test_a_choice_costs_meets_and_fits_as_the_oracle_has_it(seed):
+    problem = kit.random_town(seed).siting
+    chosen = np.random.default_rng(seed).random(len(problem.option_site)) < 0.5
+    assert problem.cost(chosen) == pytest.approx(kit.costs(problem, chosen[None])[0])
+    assert (problem.met(chosen) == kit.met(problem, chosen[None])[0]).all()
+    assert problem.fits(chosen) == kit.sound(problem, chosen)
+
+
 # closing everything
 
 
@@ -99,6 +109,10 @@ def test_closing_is_what_trying_everything_finds(seed, room, amounts):
     assert found.complete
     if not room:
         assert (found.closed == (problem.gives.toarray().sum(axis=1) >= problem.need * (1 - kit.OVER))).all()
+    for row in np.flatnonzero(found.chosen):  # nothing is in it for nothing, even where it is free
+        fewer = found.chosen.copy()
+        fewer[row] = False
+        assert not kit.met(problem, fewer[None])[0][found.closed].all()
 
 
 @cases(40)
@@ -159,20 +173,33 @@ def test_with_one_type_at_unit_cost_it_is_location_set_covering(seed):
     assert (found.value, found.bound) == (count, pytest.approx(count))
 
 
+def by_cbc(problem):
+    """The least cost of meeting every demand: the rows of the model as the method has them, written out for CBC."""
+    peer = pulp.LpProblem("covering")
+    takes = [pulp.LpVariable(f"y{row}", cat="Binary") for row in range(len(problem.option_site))]
+    opens = [pulp.LpVariable(f"z{row}", cat="Binary") for row in range(len(problem.site_id))]
+    peer += pulp.lpDot(problem.option_cost.tolist(), takes) + pulp.lpDot(problem.fixed_cost.tolist(), opens)
+    for need, row in zip(problem.need.tolist(), problem.gives.toarray(), strict=True):
+        peer += pulp.lpSum(float(row[option]) * takes[option] for option in np.flatnonzero(row)) >= need
+    for site, floor in enumerate(problem.floor_area_m2.tolist()):
+        own = np.flatnonzero(problem.option_site == site)
+        for option in own:
+            peer += takes[option] <= opens[site]
+        if np.isfinite(floor):
+            peer += pulp.lpSum(float(problem.option_area_m2[option]) * takes[option] for option in own) <= floor
+    peer.solve(pulp.PULP_CBC_CMD(msg=False))
+    assert pulp.LpStatus[peer.status] == "Optimal"
+    return pulp.value(peer.objective)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_with_one_type_and_costs_another_solver_finds_the_same(seed):
-    # spopt has no costs of sites in its set covering: the rows are written out for CBC
+    # spopt's set covering has no costs
     rng = np.random.default_rng(100 + seed)
     gap_m = np.hypot(*(rng.random((70, 1, 2)) - rng.random((1, 30, 2))).transpose(2, 0, 1))
     near = gap_m[gap_m.min(axis=1) <= 0.25] <= 0.25
     cost = rng.integers(1, 9, 30).astype(float)
-    peer = pulp.LpProblem("covering")
-    sites = [pulp.LpVariable(f"s{row}", cat="Binary") for row in range(30)]
-    peer += pulp.lpSum(one * float(at) for one, at in zip(sites, cost, strict=True))
-    for row in near:
-        peer += pulp.lpSum(sites[site] for site in np.flatnonzero(row)) >= 1
-    peer.solve(pulp.PULP_CBC_CMD(msg=False))
-    least = pulp.value(peer.objective)
+    least = by_cbc(kit.one_type(near, cost))
     found = close_all(kit.one_type(near, cost), EXACT)
     assert found.closed.all()
     assert (found.value, found.bound) == (pytest.approx(least), pytest.approx(least))
@@ -781,6 +808,18 @@ def large(seed: int, sites: int, room: float = 100.0):
     cell, option = np.nonzero(near(cell_xy, 1.5 / np.sqrt(sites)))
     one = np.ones(len(cell_xy), dtype=np.int64)
     return problem, gather(rng.integers(1, 400, 200).astype(float), one, cell, option, len(options), 0 * one)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_of_a_larger_problem_the_bound_holds_too(seed):
+    problem, _ = large(seed, 40)
+    least = by_cbc(problem)
+    exact, near = close_all(problem, EXACT), close_all(problem, LOOSE)
+    assert (exact.value, exact.bound) == (pytest.approx(least), pytest.approx(least))
+    assert near.bound <= least + NEAR
+    assert least - NEAR <= near.value <= least / 0.9 + NEAR
+    assert near.closed.all()
+    assert problem.fits(near.chosen)
 
 
 def test_stopped_while_solving_the_best_found_is_kept():

@@ -197,9 +197,7 @@ def test_an_override_that_passes_is_no_gap(tmp_path):
 def test_one_complex_for_two_types(tmp_path):
     """K1 takes both for 10 + 4 + 4 = 18; the other two cost 6 + 4 each, 20 together."""
     sites = [site("K1", 500), site("K2", 400, types="a", means="reuse"), site("K3", 300, types="b", means="reuse")]
-    config = street(tmp_path, standard(BOTH), [C1], FAR, candidates=sites, sections=MONEY + 'currency = "万元"\n')
     run = Suggested(street(tmp_path, standard(BOTH), [C1], FAR, candidates=sites, sections=MONEY))
-    assert config.exists()
     assert run.projects == ["K1/a", "K1/b"]
     assert list(run.suggestions.cost) == [9, 9]  # half of 10 each
     assert list(run.suggestions.site_cost) == [10, 10]
@@ -317,7 +315,9 @@ def test_a_town_without_one(tmp_path):
     assert quiet.codes()["suggest.not_asked"] == 1
 
 
-@pytest.mark.parametrize(("each", "reason", "taken"), [(5, "", 2), (8, "", 1), (3, "too_few_sites", 0), (None, "no_amount", 0)])
+@pytest.mark.parametrize(
+    ("each", "reason", "taken"), [(5, "", 2), (8, "", 1), (3, "too_few_sites", 0), (None, "no_amount", 0)]
+)
 def test_floor_area_for_a_towns_people(tmp_path, each, reason, taken):
     """40 m² per 1000 are 20 m² for 500 people; 12 are there, so 8 are missing: two sites of 5, one of 8."""
     facilities = [{**FAR[0], "x": 0}, {"facility_id": "FC", "type": "c", "x": 0, "floor_area_m2": 12}]

@@ -33,6 +33,7 @@ from sample_plan import (
     TYPE_ZH,
     WETLAND,
 )
+from sample_sites import sites
 from sample_streets import CRS, EAST, NORTH, ORIGIN, RIVER, SOUTH, WEST, XY, Streets, make_streets, write_pbf
 from shapely.geometry import LineString, MultiPoint, Point, Polygon, box
 
@@ -265,6 +266,17 @@ def write_parks_and_stations(folder: Path) -> None:
     write_layer(folder / "stations.gpkg", "stations", columns, (MultiPoint(gates) for *_, gates in STATIONS))
 
 
+def write_sites(path: Path) -> None:
+    """Write the sites that could be had, as a planning office keeps them."""
+    to_lonlat = pyproj.Transformer.from_crs(CRS, "EPSG:4326", always_xy=True)
+    rows = []
+    for *figures, (x, y) in sites():
+        lon, lat = to_lonlat.transform(x + ORIGIN[0], y + ORIGIN[1])
+        rows.append((*figures, f"{lon:.7f}", f"{lat:.7f}"))
+    header = ("编号", "名称", "方式", "街镇", "types", "建筑面积", "固定费用", "最早年", "lon", "lat")
+    write_csv(path, header, rows)
+
+
 def make(folder: Path) -> dict[str, int]:
     """Write the whole sample into `folder` and return the counts that the README states."""
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2023-12-31T00:00:00.000Z"})
@@ -280,6 +292,7 @@ def make(folder: Path) -> dict[str, int]:
         write_facilities(facilities, folder)
         write_bus_stops(streets, folder / "bus_stops.csv")
         write_parks_and_stations(folder)
+        write_sites(folder / "candidates.csv")
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
     header = ("committee_id", "type_id", "verdict", "reason", "edge_affected", "time_s", "why")

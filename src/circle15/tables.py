@@ -207,6 +207,7 @@ PROJECTS = (
     Column("department"),
     Column("candidate_id"),
     Column("name"),
+    Column("earliest_year", "integer"),
 )
 """The ledger. A column ``marginal`` (``year``, ``means``, ``total``) marks rows that only count; see `plan.ledger`."""
 

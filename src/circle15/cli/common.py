@@ -12,6 +12,12 @@ from circle15.errors import ConfigError, OutputError, Problem
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 
+planning_year_option = click.option(
+    "--as-of",
+    type=click.IntRange(FIRST_YEAR, LAST_YEAR),
+    metavar="YEAR",
+    help="Year of the detection (suggest, verify), or in which the ledger's status is told (plan).",
+)
 year_option = click.option(
     "--as-of", type=click.IntRange(FIRST_YEAR, LAST_YEAR), metavar="YEAR", help="Facilities open in that year count."
 )
@@ -28,7 +34,7 @@ def planning_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         cache_options,
         click.option("--standard", metavar="ID|PATH", help="Hold the district against this standard."),
-        year_option,
+        planning_year_option,
     ):
         command = option(command)
     return command

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EXAMPLE = """
 \b
 Examples:
-  circle15 plan configs/sample-projects.toml
+  circle15 plan configs/sample.toml
   circle15 plan configs/plans/pudong-2021-2023.toml
   circle15 plan pudong.toml --as-of 2022 -q --json > progress.json
 """

@@ -119,19 +119,20 @@ def suggest(
 
 @contextlib.contextmanager
 def interruptible(stop: "Stop") -> Iterator[None]:
-    """Take the first Ctrl-C during a search for the wish to end it with the best found; any other ends the command."""
+    """Take Ctrl-C (or a polite kill) during a search for the wish to end it with the best found."""
 
     def ask(number: int, frame: FrameType | None) -> None:
         del number, frame
-        if not stop.listening or stop.asked.is_set():
+        if not stop.listening:
             raise KeyboardInterrupt
-        stop.asked.set()
+        stop.asked.set()  # nothing may be raised here: this runs inside the solver
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = {one: signal.signal(one, ask) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _document(found: "Suggested") -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXAMPLE = """
 \b
 Examples:
-  circle15 verify configs/sample-projects.toml
+  circle15 verify configs/sample.toml
   circle15 verify pudong.toml --as-of 2023 --status done
   circle15 verify pudong.toml -q --json > proof.json
 """

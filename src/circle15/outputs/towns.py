@@ -44,6 +44,8 @@ def _template() -> jinja2.Template:
         autoescape=False,  # noqa: S701 - Markdown; `finalize` escapes what would break a table or be HTML
         finalize=_escaped,
         trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
     return environment.get_template("town.md.j2")

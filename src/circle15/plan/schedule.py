@@ -6,6 +6,7 @@ each year, added up over the years, so that what serves many comes first.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,7 +69,15 @@ class Schedule:
 
 
 def schedule(
-    calendar: Calendar, fixed: FloatArray, earliest: FloatArray, cost: FloatArray, coverage: Coverage, limits: Limits
+    calendar: Calendar,
+    fixed: FloatArray,
+    earliest: FloatArray,
+    cost: FloatArray,
+    coverage: Coverage,
+    limits: Limits,
+    *,
+    units: FloatArray | None = None,
+    ids: Sequence[str] = (),
 ) -> Schedule:
     """Give every project a year to start in.
 
@@ -86,15 +95,22 @@ def schedule(
         Who is served by which project.
     limits : Limits
         Gap and time.
+    units : float64 array of shape (projects,), optional
+        How many each row stands for where milestones count them; 1 by default.
+    ids : sequence of str
+        Names for messages.
 
     Raises
     ------
+    KeyboardInterrupt
+        If the search is stopped from outside before there is any schedule.
     ComputeError
         Naming the budget or milestone that can't be kept to.
     """
-    columns = _Columns.of(calendar, fixed, earliest)
-    model = _model(calendar, columns, cost, len(fixed))
-    start = _first(calendar, model, columns, cost, len(fixed), limits)
+    columns = _Columns.of(calendar, fixed, earliest, ids)
+    size = np.ones(len(fixed)) if units is None else units
+    model = _model(calendar, columns, cost, size)
+    start = _first(calendar, model, columns, cost, size, limits)
     opens = [_opened(columns, len(fixed), calendar, year) for year in calendar.years]
     best = most_people(model, opens, coverage, limits, start)
     taken = np.round(best.x) == 1
@@ -112,7 +128,7 @@ class _Columns:
     year: IntArray
 
     @classmethod
-    def of(cls, calendar: Calendar, fixed: FloatArray, earliest: FloatArray) -> "_Columns":
+    def of(cls, calendar: Calendar, fixed: FloatArray, earliest: FloatArray, ids: Sequence[str]) -> "_Columns":
         project, year = [], []
         last = calendar.years[-1] - calendar.build_years
         for row, (one, first) in enumerate(zip(fixed, earliest, strict=True)):
@@ -124,15 +140,17 @@ class _Columns:
                     f"a project may start in {first_year} at the earliest and takes {calendar.build_years} years, "
                     f"which is after the plan's last year {calendar.years[-1]}"
                 )
-                raise ComputeError(Problem(what, rows=(f"project {row + 1}",), remedy="Lengthen plan.years."))
+                raise ComputeError(
+                    Problem(what, rows=(ids[row] if ids else f"project {row + 1}",), remedy="Lengthen plan.years.")
+                )
             project += [row] * len(allowed)
             year += allowed
         return cls(np.array(project, dtype=np.int64), np.array(year, dtype=np.int64))
 
 
-def _model(calendar: Calendar, columns: _Columns, cost: FloatArray, projects: int) -> Model:
+def _model(calendar: Calendar, columns: _Columns, cost: FloatArray, units: FloatArray) -> Model:
     """Return the model of all schedules: every project once, budgets, milestones."""
-    size = len(columns.project)
+    size, projects = len(columns.project), len(units)
     index = np.arange(size)
     once = sparse.csr_matrix((np.ones(size), (columns.project, index)), shape=(projects, size))
     rows, lower, upper = [once], [np.ones(projects)], [np.ones(projects)]
@@ -143,8 +161,8 @@ def _model(calendar: Calendar, columns: _Columns, cost: FloatArray, projects: in
             rows.append(sparse.csr_matrix(own))
             lower.append(np.array([-np.inf]))
             upper.append(np.array([budget / scale * (1.0 + ENOUGH)]))
-    for year, needed in milestones(calendar, projects):
-        rows.append(sparse.csr_matrix((columns.year <= year).astype(np.float64)))
+    for year, needed in milestones(calendar, units.sum()):
+        rows.append(sparse.csr_matrix(np.where(columns.year <= year, units[columns.project], 0.0)))
         lower.append(np.array([float(needed)]))
         upper.append(np.array([np.inf]))
     return Model(
@@ -158,7 +176,7 @@ def _model(calendar: Calendar, columns: _Columns, cost: FloatArray, projects: in
     )
 
 
-def milestones(calendar: Calendar, projects: int) -> list[tuple[int, int]]:
+def milestones(calendar: Calendar, projects: float) -> list[tuple[int, int]]:
     """Return by the end of which years how many projects have to have started."""
     return [
         (year, math.ceil(percent / 100.0 * projects - ENOUGH))
@@ -167,24 +185,24 @@ def milestones(calendar: Calendar, projects: int) -> list[tuple[int, int]]:
 
 
 def _first(
-    calendar: Calendar, model: Model, columns: _Columns, cost: FloatArray, projects: int, limits: Limits
+    calendar: Calendar, model: Model, columns: _Columns, cost: FloatArray, units: FloatArray, limits: Limits
 ) -> FloatArray:
     """Return some schedule that keeps to everything, or say what can't be kept to."""
     answer = solve(model, replace(limits, gap=0.0, deadline=float("inf")))
     if answer.x is not None:
         return answer.x
     if answer.status != INFEASIBLE:
-        raise ComputeError("the search was ended before a first schedule was found: give it more time")
-    raise ComputeError(*_reasons(calendar, model, columns, cost, projects, limits))
+        raise KeyboardInterrupt  # there is no time limit for this: somebody stopped it
+    raise ComputeError(*_reasons(calendar, model, columns, cost, units, limits))
 
 
 def _reasons(
-    calendar: Calendar, model: Model, columns: _Columns, cost: FloatArray, projects: int, limits: Limits
+    calendar: Calendar, model: Model, columns: _Columns, cost: FloatArray, units: FloatArray, limits: Limits
 ) -> list[Problem]:
     """Return which budget or milestone keeps a schedule from being possible."""
     budgets = ", ".join(f"{year}: {budget:,.6g}" for year, budget in zip(calendar.years, calendar.budgets, strict=True))
+    problems, projects = [], len(units)
     loose = replace(model, row_lower=np.where(np.arange(len(model.row_lower)) < projects, 0.0, -np.inf))
-    problems = []
 
     def most(weight: FloatArray) -> int:
         answer = solve(replace(loose, cost=-weight), replace(limits, gap=0.0, deadline=float("inf")))
@@ -197,11 +215,11 @@ def _reasons(
             f"all of them cost {cost.sum():,.6g}"
         )
         problems.append(Problem(what, remedy="Raise plan.budgets, add years, or leave projects out."))
-    for year, needed in milestones(calendar, projects):
-        can = most((columns.year <= year).astype(np.float64))
+    for year, needed in milestones(calendar, units.sum()):
+        can = most(np.where(columns.year <= year, units[columns.project], 0.0))
         if can < needed:
             what = (
-                f"{needed} of {projects} projects have to be started by the end of {year}, and only {can} can be "
+                f"{needed} of {units.sum():g} projects have to be started by the end of {year}, and only {can} can be "
                 f"(budgets {budgets}; earliest years and fixed starts of the ledger)"
             )
             problems.append(Problem(what, remedy="Raise plan.budgets, or lower plan.started_percent."))

@@ -173,7 +173,20 @@ class Solver:
             # HiGHS counts the time of all runs of one instance together
             self._highs.setOptionValue("time_limit", float(self._highs.getRunTime() + self._limits.left_s))
         self._highs.run()
+        if start is not None and not self._tells_its_value():
+            # version 1.16 may give back the start that it was handed although it has found something better
+            self._highs.clearSolver()
+            self._highs.run()
         return self._answer(self._highs.getModelStatus())
+
+    def _tells_its_value(self) -> bool:
+        """Return whether the solution has the objective that the solver names for it."""
+        info = self._highs.getInfo()
+        if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+            return True
+        value = float(self._model.cost @ np.array(self._highs.getSolution().col_value))
+        told = float(info.objective_function_value)
+        return abs(value - told) <= FEASIBLE * max(1.0, abs(told))
 
     def add_rows(self, rows: sparse.csr_matrix, upper: FloatArray) -> None:
         """Add rows with upper sides only."""
@@ -211,6 +224,8 @@ class Solver:
         if status in (kinds.kInfeasible, kinds.kUnboundedOrInfeasible):
             return Answer(None, np.inf, INFEASIBLE)
         stopped = status in (kinds.kTimeLimit, kinds.kInterrupt)
+        if status == kinds.kModelEmpty:
+            return Answer(np.zeros(len(self._model.cost)), 0.0, OPTIMAL)
         if status != kinds.kOptimal and not stopped:
             name = self._highs.modelStatusToString(status)
             raise ComputeError(f"the solver ended without an answer ({name}): this is a fault of circle15")

@@ -1,6 +1,7 @@
 """`plan`: a ledger by year, its milestones, and each town's plan."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +21,21 @@ from circle15.pipeline import with_overrides
 from circle15.plan.ledger import disagreements, ledger_figures, ledger_targets, milestones
 from circle15.plan.schedule import Schedule
 from circle15.planning.begin import Stop, limits_of, start
-from circle15.planning.proof import at_year, detect, proof_sheets, proof_tables, prove, scratch, summary
+from circle15.planning.proof import (
+    at_year,
+    detect,
+    proof_sheets,
+    proof_tables,
+    prove,
+    rates_when_done,
+    scratch,
+    summary,
+)
 from circle15.stages.programme import calendar_of, with_years
 from circle15.stages.programme import programme_table as programme_by_year
 from circle15.stages.read import hash_sources
 from circle15.stages.run import Clock, Progress, Run
+from circle15.stages.siting import check_suggest
 from circle15.stages.towns import town_plans
 from circle15.stages.verify import Proof
 from circle15.standard.load import load_standard
@@ -85,6 +96,8 @@ def plan(
     options = {"time_limit_s": time_limit_s}
     if not isinstance(config, Config):
         return _count(config, out=out, standard=standard, as_of=as_of, bom=bom, progress=progress)
+    # the plan's years stay those of the configuration's own year
+    config = config.model_copy(update={"plan": config.plan or PlanConfig(years=config.plan_years)})
     config = with_overrides(config, standard, as_of, None)
     told = config.run.as_of
     sources = [config.projects.source] if config.projects else []
@@ -95,6 +108,7 @@ def plan(
     try:
         with scratch(run) as run:
             base, ledger = detect(run)
+            check_suggest(run, base.inputs)
             with run.clock.stage("schedule"):
                 limits = limits_of(run, time_limit_s, stop)
                 stop.listening = True
@@ -104,7 +118,8 @@ def plan(
                 )
                 stop.listening = False
             proof = prove(run, base, ledger, STATUSES)
-        tables = _plan_tables(run, proof, told, found_years)
+            done = rates_when_done(run, base, ledger, told)
+        tables = _plan_tables(run, proof, told, found_years, done)
         texts, towns_csv = town_plans(run, proof, told)
         figures = {"verify": summary(proof), "plan": _schedule_figures(run, found_years)}
         manifest = dataclasses.replace(begun.manifest, figures=figures, crs=proof.inputs.crs)
@@ -119,19 +134,22 @@ def plan(
     return Planned(out, run.notes, run.clock.timings, files, tables, folders)
 
 
-def _plan_tables(run: Run, proof: Proof, told: int, found: Schedule | None) -> dict[str, pd.DataFrame]:
+def _plan_tables(
+    run: Run, proof: Proof, told: int, found: Schedule | None, done: Mapping[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
     ledger = proof.projects
     plan_config = run.config.plan or PlanConfig(years=run.config.plan_years)
     real = ledger[ledger["marginal"] == ""]
+    calendar = calendar_of(plan_config, str(run.config.path))
     own = {
         "ledger": proof.applied.ledger,
-        "programme": programme_by_year(real, calendar_of(plan_config), None if found is None else found.people),
+        "programme": programme_by_year(real, calendar, None if found is None else found.people),
     }
     counted = _counted(run.config, run.standard, ledger, told)
-    reach = _reach_milestone(run, proof, told)
+    reach = _reach_milestone(run, proof, told, done)
     counted["milestones"] = pd.concat([counted["milestones"], reach], ignore_index=True)
     proved = proof_tables(run, proof)
-    shown = ("gaps", "changes", "effects", "projects", "targets")
+    shown = ("gaps", "changes", "effects", "projects")
     return {
         **own,
         **counted,
@@ -140,10 +158,10 @@ def _plan_tables(run: Run, proof: Proof, told: int, found: Schedule | None) -> d
     }
 
 
-def _reach_milestone(run: Run, proof: Proof, told: int) -> pd.DataFrame:
-    """Return the milestone of reach: every item passes by the plan's last year; as it is, and as promised."""
+def _reach_milestone(run: Run, proof: Proof, told: int, done: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the milestone of reach: all items pass by the plan's last year; with what is done, and with everything."""
     due, target = run.config.plan_years[-1], run.standard.target.percent
-    then, now = (rates["district"].iloc[0] for rates in (proof.before.rates, proof.after.rates))
+    then, now = (rates["district"].iloc[0] for rates in (done, proof.after.rates))
     value, promised = (100.0 * float(one["item_rate"]) for one in (then, now))
     met = bool(value >= target)
     reason = tables.TARGET_MET if met else tables.NOT_DUE if told < due else tables.BELOW_TARGET
@@ -171,6 +189,7 @@ def _counted(config: LedgerConfig, standard: Standard, ledger: pd.DataFrame, tol
     return {
         "figures": ledger_figures(ledger, standard, told),
         "milestones": milestones(ledger, standard, plan_config.years, plan_config.started_percent, told),
+        "ledger_targets": ledger_targets(ledger, standard, told),
         "disagreements": disagreements(ledger, standard),
     }
 
@@ -210,8 +229,6 @@ def _count(
         with clock.stage("ledger"):
             ledger = read_projects(config, catalogue, None, None, notes)
             tables = _counted(config, catalogue, ledger, config.run.as_of)
-            counted = ledger_targets(ledger, catalogue, config.run.as_of)
-            tables["ledger_targets"] = counted
         with clock.stage("write"):
             manifest = dataclasses.replace(manifest, notes=notes, started=began, timings=clock.timings)
             files = write_plan(out, manifest, [Sheet(name, table) for name, table in tables.items()], None)

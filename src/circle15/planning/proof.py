@@ -20,6 +20,7 @@ from circle15.outputs.plans import Sheet, write_plan
 from circle15.pipeline import Judgement, judge, judge_headline, prepare, tabulate, with_overrides
 from circle15.plan.ledger import ledger_targets
 from circle15.planning.begin import start
+from circle15.stages.changes import STATUSES as CHANGES
 from circle15.stages.changes import State, contributions, effect_table, item_changes
 from circle15.stages.run import Inputs, Networks, Progress, Run
 from circle15.stages.verify import Applied, Proof, choose, last_year, quietly, with_projects
@@ -179,6 +180,14 @@ def prove(run: Run, base: Base, ledger: gpd.GeoDataFrame, statuses: Sequence[str
     return Proof(inputs, applied, before, after, states, changes, _with_contributions(applied, own))
 
 
+def rates_when_done(run: Run, base: Base, ledger: gpd.GeoDataFrame, told: int) -> Mapping[str, pd.DataFrame]:
+    """Return the rates with those projects alone that are done by a year: what has been reached so far."""
+    quiet = quietly(run)
+    done = choose(quiet, ledger, ("done",))
+    inputs = with_projects(quiet, base.inputs, done, told)
+    return judge_headline(quiet, inputs, base.networks, base.traits)
+
+
 def _tell_new(run: Run, again: Run) -> None:
     """Take over the notes of the last detection that the first had no reason for."""
     known = {(note.code, note.rows, note.count) for note in run.notes.items}
@@ -187,7 +196,8 @@ def _tell_new(run: Run, again: Run) -> None:
 
 def _with_contributions(applied: Applied, own: pd.DataFrame) -> gpd.GeoDataFrame:
     """Return the ledger with each project's part; what wasn't applied has none."""
-    ledger = applied.ledger.drop(columns=[c for c in own.columns if c != "project_id" and c in applied.ledger])
+    again = {*own.columns, "applied"} - {"project_id"}  # a ledger that an earlier verification wrote
+    ledger = applied.ledger.drop(columns=[c for c in applied.ledger if c in again])
     joined = ledger.merge(own, on="project_id", how="left", validate="one_to_one")
     joined.insert(len(ledger.columns), "applied", applied.counts)
     for name in own.columns.drop("project_id"):
@@ -237,7 +247,7 @@ def summary(proof: Proof) -> dict[str, Any]:
         "projects": len(proof.applied.ledger),
         "applied": int(proof.applied.counts.sum()),
         "years": proof.applied.years,
-        **{f"gaps_{name}": int(status.get(name, 0)) for name in ("closed", "left", "opened", "unsettled")},
+        **{f"gaps_{name}": int(status.get(name, 0)) for name in CHANGES},
         "redundant_for_reach": int(proof.projects["redundant_for_reach"].fillna(value=False).astype(bool).sum()),
     }
 
@@ -253,9 +263,10 @@ def proof_sheets(tables: Mapping[str, pd.DataFrame], proof: Proof) -> list[Sheet
             sheets.append(
                 Sheet(name, table, at, "", "Items before and after" if name == "changes" else "Gaps that stay")
             )
-        elif isinstance(table, gpd.GeoDataFrame) and name == "projects":
+        elif isinstance(table, gpd.GeoDataFrame) and name in ("projects", "ledger"):
             points = table.geometry.to_numpy()
-            sheets.append(Sheet(name, pd.DataFrame(table), points, "open_year", "Projects and what they contribute"))
+            text = "Projects and what they contribute" if name == "projects" else "The ledger with its years"
+            sheets.append(Sheet(name, pd.DataFrame(table), points, "open_year", text))
         else:
             sheets.append(Sheet(name, pd.DataFrame(table)))
     return sheets

@@ -28,7 +28,7 @@ from circle15.stages.siting import (
     Asked,
     Sites,
     build_siting,
-    check_weights,
+    check_suggest,
     cover_people,
     find_demands,
     place_sites,
@@ -116,7 +116,7 @@ def suggest(
     run, stop = begun.run, stop or Stop()
     try:
         inputs, networks, traits = prepare(run)
-        check_weights(run, inputs)
+        check_suggest(run, inputs)
         given = read_candidates(run.config, run.standard, inputs.committees, inputs.facilities, run.notes)
         found = judge(run, inputs, networks, traits)
         with run.clock.stage("sites"):
@@ -261,7 +261,7 @@ class _Search:
                 found["bill"] = bill_table(self.run, suggestions)
         found["programmes"] = programme_table(self.asked, programmes, served)
         chosen = self.asked.siting.option_site[programmes[0].chosen]
-        found["candidates"] = candidate_table(self.asked, chosen)
+        found["candidates"] = candidate_table(self.asked, chosen, costs)
         return found
 
 

@@ -34,7 +34,14 @@ RATE_COLUMNS = (
     *("passed", "failed", "unknown", "exempt", "item_rate", "committee_rate"),
     *("population", "population_covered", "population_unknown", "population_rate"),
 )
-KEYS = {"district": "", "towns": "town_id", "zones": "zone", "domains": "domain", "types": "type_id"}
+KEYS = {
+    "district": ("district", ""),
+    "towns": ("town", "town_id"),
+    "zones": ("zone", "zone"),
+    "domains": ("domain", "domain"),
+    "types": ("type", "type_id"),
+}
+"""Table of rates → what it is by, and the column of its keys."""
 
 
 def item_changes(committees: pd.DataFrame, before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
@@ -54,7 +61,7 @@ def item_changes(committees: pd.DataFrame, before: pd.DataFrame, after: pd.DataF
         time_after_s, threshold_s, facility_before, facility_after, population, covered_before, covered_after``.
     """
     old, new = _items(before), _items(after)
-    both = old.join(new, lsuffix="_before", rsuffix="_after", how="outer")
+    both = old.add_suffix("_before").join(new.add_suffix("_after"), how="outer")
     was, now = both["verdict_before"].to_numpy(dtype=object), both["verdict_after"].to_numpy(dtype=object)
     status = np.select(
         [
@@ -115,12 +122,12 @@ def effect_table(states: Sequence[tuple[str, float, Mapping[str, pd.DataFrame]]]
         ``by, key, state, year`` and the rates; then ``passed_more``: items that pass beside those that did before.
     """
     frames = []
-    for name, key in KEYS.items():
+    for name, (by, key) in KEYS.items():
         for state, year, rates in states:
             table = rates[name]
             shown = {c: table[c].to_numpy() for c in RATE_COLUMNS if c in table}
             keys = table[key].to_numpy(dtype=object) if key else np.full(len(table), "", dtype=object)
-            frames.append(pd.DataFrame({"by": name, "key": keys, "state": state, "year": year, **shown}))
+            frames.append(pd.DataFrame({"by": by, "key": keys, "state": state, "year": year, **shown}))
     joined = pd.concat(frames, ignore_index=True)
     first = joined[joined["state"] == "before"].set_index(["by", "key"])["passed"]
     earlier = first.reindex(pd.MultiIndex.from_frame(joined[["by", "key"]])).to_numpy()

@@ -3,6 +3,7 @@
 Figures of the two kinds never mix: relative costs stand for money only where no money is named anywhere.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import geopandas as gpd
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from circle15.errors import ConfigError, InputError, Problem
+from circle15.errors import InputError, Problem
 from circle15.inputs.formats import nearest
 from circle15.stages.run import IntArray, Run
 from circle15.standard.resolve import serving_types
@@ -95,7 +96,6 @@ def find_costs(run: Run, candidates: gpd.GeoDataFrame, types: list[str]) -> Cost
     InputError
         If money is named for some sites or types and not for others.
     """
-    check_types(run)
     suggest = run.config.suggest
     fixed = candidates["fixed_cost"].to_numpy(dtype=np.float64)
     any_type = candidates["cost"].to_numpy(dtype=np.float64)
@@ -171,30 +171,18 @@ def _served(run: Run, type_id: str) -> int:
     return sum(type_id in serving_types(run.standard, one.id) for one in run.standard.types)
 
 
-def check_types(run: Run) -> None:
-    """Refuse names in ``[suggest]`` that the standard does not have.
-
-    Raises
-    ------
-    ConfigError
-        Naming each with the nearest one that it has.
-    """
+def unknown_names(run: Run) -> list[Problem]:
+    """Return the names in ``[suggest]`` that the standard does not have, each with the nearest one that it has."""
     standard, suggest = run.standard, run.config.suggest
-    known = [t.id for t in standard.types]
-    requirements = [one.id for one in standard.requirements]
-    zones = [one.id for one in standard.zones]
-    asked = (
-        ("suggest.types", suggest.types, known),
-        ("suggest.also", suggest.also, requirements),
-        ("suggest.weights.zones", suggest.weights.zones, zones),
+    asked: tuple[tuple[str, Iterable[str], list[str]], ...] = (
+        ("suggest.types", suggest.types, [t.id for t in standard.types]),
+        ("suggest.also", suggest.also, [one.id for one in standard.requirements]),
+        ("suggest.weights.zones", suggest.weights.zones, [one.id for one in standard.zones]),
     )
-    problems = [
-        Problem(
-            f'{key} names "{name}", which the standard does not have', str(run.config.path), (), nearest(name, names)
-        )
+    where = str(run.config.path)
+    return [
+        Problem(f'{key} names "{name}", which the standard does not have', where, (), nearest(name, names))
         for key, given, names in asked
         for name in given
         if name not in names
     ]
-    if problems:
-        raise ConfigError(*problems)

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from circle15.assess.assemble import Judged
 from circle15.config import PlanConfig
-from circle15.errors import InputError, Problem
+from circle15.errors import ConfigError, InputError, Problem
 from circle15.plan.covering import Coverage, gather
 from circle15.plan.problem import Siting
 from circle15.plan.schedule import Calendar, Schedule
@@ -21,17 +21,17 @@ from circle15.stages.travel import ModeSurvey
 from circle15.units import FloatArray
 
 
-def calendar_of(plan: PlanConfig) -> Calendar:
+def calendar_of(plan: PlanConfig, where: str) -> Calendar:
     """Return the configuration's years, budgets and milestones.
 
     Raises
     ------
-    InputError
+    ConfigError
         If there are budgets for fewer or more years than there are.
     """
     if plan.budgets and len(plan.budgets) != len(plan.years):
         what = f"plan.budgets has {len(plan.budgets)} figures for {len(plan.years)} years"
-        raise InputError(Problem(what, remedy="Give one for each of plan.years."))
+        raise ConfigError(Problem(what, where, remedy="Give one for each of plan.years."))
     budgets = np.array(plan.budgets or [np.inf] * len(plan.years), dtype=np.float64)
     return Calendar(tuple(plan.years), budgets, tuple(plan.started_percent), plan.build_years)
 
@@ -45,10 +45,11 @@ def with_years(
     ledger: gpd.GeoDataFrame,
     limits: Limits,
 ) -> tuple[gpd.GeoDataFrame, Schedule | None]:
-    """Return the ledger with a year for every planned project that has no year of its start yet.
+    """Return the ledger with a year for every planned project that has none yet.
 
-    Projects that have one keep it, those that are started or done as well (by the year that they are planned for,
-    else the plan's first). Without population only budgets, milestones and earliest years decide, which is noted.
+    Projects that have one keep it: that of their start, else the one that they are planned for. Those that are started
+    or done without either count from the plan's first. Without population only budgets, milestones and earliest years
+    decide, which is noted.
 
     Raises
     ------
@@ -58,10 +59,10 @@ def with_years(
         As `plan.schedule.schedule`.
     """
     plan = run.config.plan or PlanConfig(years=run.config.plan_years)
-    calendar = calendar_of(plan)
+    calendar = calendar_of(plan, str(run.config.path))
     real = np.flatnonzero((ledger["marginal"] == "").to_numpy())
     mine = ledger.iloc[real].reset_index(drop=True)
-    free = ((mine["status"] == "planned") & mine["start_year"].isna()).to_numpy()
+    free = ((mine["status"] == "planned") & mine["start_year"].isna() & mine["plan_year"].isna()).to_numpy()
     if not free.any():
         return ledger, None
     start = mine["start_year"].fillna(mine["plan_year"]).fillna(float(calendar.years[0])).to_numpy(dtype=np.float64)
@@ -77,9 +78,17 @@ def with_years(
     run.notes.add("plan.cost_missing", int(unpaid.sum()) if plan.budgets else 0, text, mine["project_id"][unpaid])
     text = "there is no population: only budgets, milestones and earliest years decide which project comes first"
     run.notes.add("plan.no_population", int(free.sum()) if inputs.cells is None else 0, text)
-    earliest = pd.to_numeric(mine.get("earliest_year", pd.Series(np.nan, index=mine.index)), errors="coerce")
     coverage = coverage_of_projects(run, inputs, networks, surveys, judged, mine)
-    found = find_schedule(calendar, fixed, earliest.to_numpy(dtype=np.float64), np.nan_to_num(cost), coverage, limits)
+    found = find_schedule(
+        calendar,
+        fixed,
+        mine["earliest_year"].to_numpy(dtype=np.float64),
+        np.nan_to_num(cost),
+        coverage,
+        limits,
+        units=mine["units"].to_numpy(dtype=np.float64),
+        ids=mine["project_id"].tolist(),
+    )
     years = ledger.copy()
     at = years.index[real[free]]
     for column, value in (

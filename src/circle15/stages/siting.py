@@ -22,7 +22,7 @@ from circle15.network.travel import Places
 from circle15.plan.covering import Coverage, gather
 from circle15.plan.problem import Siting
 from circle15.stages.catchments import modes_of_cells, pair_weights
-from circle15.stages.costs import Costs
+from circle15.stages.costs import Costs, unknown_names
 from circle15.stages.run import Inputs, Networks, Run, xy_of
 from circle15.stages.travel import ModeSurvey, all_pairs, lost_facilities, place_shapes, with_inside
 from circle15.stages.verdicts import count_of_cells
@@ -396,8 +396,8 @@ def _shared(
 # people ------------------------------------------------------------------------------------------------------------
 
 
-def check_weights(run: Run, inputs: Inputs) -> None:
-    """Refuse weights of towns or groups that the inputs do not have.
+def check_suggest(run: Run, inputs: Inputs) -> None:
+    """Refuse names in ``[suggest]`` that neither the standard nor the inputs have.
 
     Raises
     ------
@@ -420,7 +420,7 @@ def check_weights(run: Run, inputs: Inputs) -> None:
         for name in given
         if name not in known
     ]
-    raise_if_any(problems, ConfigError)
+    raise_if_any([*unknown_names(run), *problems], ConfigError)
 
 
 def weights_of_people(run: Run, inputs: Inputs) -> FloatArray:
@@ -436,7 +436,7 @@ def weights_of_people(run: Run, inputs: Inputs) -> FloatArray:
     persons = inputs.persons.copy()
     for group, weight in weights.groups.items():
         members = inputs.group(group)
-        assert members is not None  # checked by `check_weights`
+        assert members is not None  # checked by `check_suggest`
         persons += (weight - 1.0) * members
     return np.asarray(persons * np.append(of_committee, 0.0)[inputs.cell_committee])
 

@@ -49,6 +49,10 @@ def suggestion_table(
     names = siting.site_id[siting.option_site[np.maximum(second, 0)]] if len(siting.option_site) else np.array([])
     types = siting.option_type[np.maximum(second, 0)] if len(siting.option_site) else np.array([])
     own = here["name"].to_numpy(dtype=object)
+    # to whole hundredths, and what is left to a site's first project: the shares add up to the site's cost
+    share = np.floor(100.0 * siting.fixed_cost[site] / np.maximum(on_site, 1)) / 100.0
+    first = np.flatnonzero(np.diff(site, prepend=-1))
+    share[first] = siting.fixed_cost[site[first]] - share[first] * (on_site[first] - 1)
     return gpd.GeoDataFrame(
         {
             "project_id": ids,
@@ -64,7 +68,7 @@ def suggestion_table(
             "units": 1,
             "capacity": costs.capacity(type_id),
             "floor_area_m2": costs.floor_area_m2(type_id),
-            "cost": siting.option_cost[row] + siting.fixed_cost[site] / np.maximum(on_site, 1),
+            "cost": siting.option_cost[row] + share,
             "department": [departments_of(run, one) for one in type_id],
             "candidate_id": here["candidate_id"].to_numpy(dtype=object),
             "name": [f"{name} · {zh[one]}" if name else zh[one] for name, one in zip(own, type_id, strict=True)],
@@ -213,12 +217,16 @@ def programme_table(asked: Asked, programmes: Sequence[Programme], people: Seque
     return pd.DataFrame(rows)
 
 
-def candidate_table(asked: Asked, chosen: IntArray) -> gpd.GeoDataFrame:
-    """Return every candidate with the number of demands that it could serve, and whether it was chosen."""
+def candidate_table(asked: Asked, chosen: IntArray, costs: Costs) -> gpd.GeoDataFrame:
+    """Return every candidate with the number of demands that it could serve, and whether it was chosen.
+
+    Relative costs are left out: read again as a table of candidates they would be taken for money.
+    """
     siting = asked.siting
     demand, option = siting.gives.nonzero()
     pairs = pd.DataFrame({"site": siting.option_site[option], "demand": demand}).drop_duplicates()
     serves = np.bincount(pairs["site"].to_numpy(), minlength=len(siting.site_id))
     used = np.zeros(len(siting.site_id), dtype=bool)
     used[chosen] = True
-    return asked.candidates.assign(fixed_cost=siting.fixed_cost, serves=serves, chosen=used)
+    fixed = np.full(len(used), np.nan) if costs.relative else siting.fixed_cost
+    return asked.candidates.assign(fixed_cost=fixed, serves=serves, chosen=used)
