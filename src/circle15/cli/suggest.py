@@ -1,6 +1,7 @@
 """``circle15 suggest``: from gaps to a ledger of projects that closes them."""
 
 import contextlib
+import math
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,8 @@ def suggest(
     Writes csv/suggestions.csv, a ledger that [projects] reads, and why each gap that stays open does. Ctrl-C while the
     search goes on ends it with the best found.
     """
+    if budget is not None and not math.isfinite(budget):
+        raise click.UsageError("--budget needs a number; without it, every gap is closed", context)
     terminal = begin(context, quiet=quiet, verbose=verbose)
     store = cache_folder(context, cache, no_cache=no_cache)
     from circle15.config import load_config  # noqa: PLC0415 - brings the geospatial libraries

@@ -8,8 +8,8 @@ from scipy import sparse
 
 from circle15.plan.closing import Programme, covering_model
 from circle15.plan.covering import Coverage, most_people
-from circle15.plan.greedy import FREE
-from circle15.plan.problem import ENOUGH, Siting
+from circle15.plan.greedy import FREE, with_lowest_ids, without_idle
+from circle15.plan.problem import ENOUGH, ROW_SIZE, Siting
 from circle15.plan.solver import Limits, Model
 
 BoolArray = npt.NDArray[np.bool_]
@@ -48,7 +48,7 @@ def spend(siting: Siting, coverage: Coverage, budget: float, limits: Limits) -> 
 def budget_model(siting: Siting, budget: float) -> Model:
     """Return the model of what a budget buys: columns are the options, then the sites."""
     model = covering_model(siting.of_demands(np.empty(0, dtype=np.int64)))
-    scale = max(budget, 1.0)
+    scale = (budget if budget > 0 else 1.0) / ROW_SIZE
     return replace(
         model,
         rows=sparse.vstack([model.rows, sparse.csr_matrix(model.cost / scale)], format="csr"),
@@ -79,7 +79,7 @@ def greedy_people(siting: Siting, coverage: Coverage, budget: float, *, by_cost:
         gain = np.bincount(column, weights=useful, minlength=len(chosen))
         cost = siting.option_cost + np.where(open_site, 0.0, siting.fixed_cost)[siting.option_site]
         can = ~chosen & (cost <= left * (1.0 + ENOUGH)) & (gain > 0)
-        can &= siting.option_area_m2 <= room[siting.option_site] * (1.0 + ENOUGH)
+        can &= siting.option_area_m2 <= (room + ENOUGH * siting.floor_area_m2)[siting.option_site]
         if not can.any():
             return chosen
         best = int(np.argmax(np.where(can, gain / np.maximum(cost, FREE) if by_cost else gain, -1.0)))
@@ -98,8 +98,9 @@ def _better_half(siting: Siting, coverage: Coverage, budget: float) -> BoolArray
 
 
 def _without_use(siting: Siting, coverage: Coverage, chosen: BoolArray) -> BoolArray:
-    """Return what is chosen without options that nobody needs, the dearest first."""
-    chosen = chosen.copy()
+    """Return what is chosen without options that nobody needs, the dearest first, on sites with the lowest ids."""
+    served = replace(siting, need=coverage.need.astype(np.float64), gives=coverage.reach)
+    chosen = with_lowest_ids(served, without_idle(served, chosen))
     value = coverage.value(chosen.astype(np.float64))
     rows = np.flatnonzero(chosen)
     for row in rows[np.lexsort((-rows, -siting.option_cost[rows]))]:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from circle15.plan.greedy import greedy_cover, with_lowest_ids, without_idle
-from circle15.plan.problem import ENOUGH, Siting, reachable_demands
-from circle15.plan.solver import OPTIMAL, STOPPED, Answer, Limits, Model, solve
+from circle15.plan.problem import ENOUGH, ROW_SIZE, Siting, reachable_demands
+from circle15.plan.solver import INFEASIBLE, OPTIMAL, STOPPED, Answer, Limits, Model, solve
 from circle15.units import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -105,9 +105,10 @@ def _close_most(part: Siting, first: BoolArray, limits: Limits) -> tuple[BoolArr
     """Meet as many demands as floor areas allow, then at least cost; return the first try and the answer."""
     most = _elastic(part, 0)
     count = np.concatenate([np.zeros(len(part.option_site) + len(part.site_id)), -np.ones(len(part.need))])
-    # a number of demands is whole: it has to be the largest, whatever gap costs may have
+    # a number of demands is whole and no cost: it has to be the largest, and nobody is told of it
     start = np.concatenate([_columns(part, first), part.met(first)])
-    answer = solve(replace(most, cost=count), replace(limits, gap=0.0), start=start)
+    silent = replace(limits, gap=0.0, tell=lambda _best, _bound: None)
+    answer = solve(replace(most, cost=count), silent, start=start)
     complete = answer.status == OPTIMAL
     if answer.x is not None:
         other = _options_in(part, answer.x)
@@ -178,8 +179,7 @@ def site_rows(siting: Siting) -> tuple[sparse.csr_matrix, FloatArray]:
     number[tight] = np.arange(len(tight))
     of = np.flatnonzero((number[siting.option_site] >= 0) & (siting.option_area_m2 > 0))
     area, site = siting.option_area_m2[of], siting.option_site[of]
-    # as shares of the site's area: numbers of one size, whatever the unit
-    size = np.maximum(siting.floor_area_m2[tight], 1.0)
+    size = np.where(siting.floor_area_m2[tight] > 0, siting.floor_area_m2[tight], 1.0) / ROW_SIZE
     areas = sparse.csr_matrix((area / size[number[site]], (number[site], of)), shape=(len(tight), options + sites))
     limit = siting.floor_area_m2[tight] / size * (1.0 + ENOUGH)
     return sparse.vstack([joins, areas], format="csr"), np.concatenate([np.zeros(options), limit])
@@ -209,7 +209,8 @@ def other_programmes(siting: Siting, first: Programme, count: int, slack: float,
     Returns
     -------
     list of Programme
-        Fewer than `count` where no further one differs from all before. ``bound`` is that of the first: what costs
+        Fewer than `count` where a further one would be one of those before. Parts are varied each by itself, so a
+        programme that mixes earlier ones part by part isn't looked for. ``bound`` is that of the first: what costs
         least has nothing to do with what differs most.
     """
     asked = siting.of_demands(np.flatnonzero(first.closed))
@@ -232,22 +233,26 @@ def _differ(part: Siting, before: list[BoolArray], slack: float, limits: Limits)
     model = covering_model(part)
     used = np.sum([part.sites_of(one) for one in before], axis=0).astype(np.float64)
     most = part.cost(before[0]) * (1.0 + slack)
-    scale = max(most, 1.0)
-    rows = sparse.vstack([model.rows, sparse.csr_matrix(model.cost / scale)], format="csr")
+    scale = (most if most > 0 else 1.0) / ROW_SIZE
+    # each drops at least one option of every one before: no programme without idle options holds another
+    earlier = np.zeros((len(before), len(model.cost)))
+    earlier[:, : len(part.option_site)] = np.array(before, dtype=np.float64)
+    paid = sparse.csr_matrix(model.cost / scale)
+    rows = sparse.vstack([model.rows, paid, sparse.csr_matrix(earlier)], format="csr")
     # of programmes that differ as much, the cheapest: costs weigh less than one site does in all
-    objective = np.concatenate([np.zeros(len(part.option_site)), used]) + model.cost / scale / 2.0
+    objective = np.concatenate([np.zeros(len(part.option_site)), used]) + model.cost / scale / (2.0 * ROW_SIZE)
     differing = Model(
         objective,
         model.lower,
         model.upper,
         model.integer,
         rows,
-        np.append(model.row_lower, -np.inf),
-        np.append(model.row_upper, most / scale * (1.0 + ENOUGH)),
+        np.append(model.row_lower, np.full(1 + len(before), -np.inf)),
+        np.concatenate([model.row_upper, [most / scale * (1.0 + ENOUGH)], earlier.sum(axis=1) - 1.0]),
     )
-    answer = solve(differing, limits, start=_columns(part, before[0]))
+    answer = solve(differing, limits)
     if answer.x is None:
-        return before[0], False
+        return before[0], answer.status == INFEASIBLE
     chosen = without_idle(part, _options_in(part, answer.x))
     sound = part.met(chosen).all() and part.fits(chosen)
     return (chosen, answer.status == OPTIMAL) if sound else (before[0], False)

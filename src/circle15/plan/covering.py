@@ -12,7 +12,7 @@ column of their own.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from circle15.units import FloatArray
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
+MILLION = 1e6
 ROUNDS = 500
 """So many planes' rounds at most; the answer then is what was reached, with its gap."""
 LEAST_STEP = 1e-4
@@ -134,10 +135,21 @@ def most_people(
     start : float64 array of shape (columns,)
         A solution to begin with.
     """
+    # people are counted in millionths of all of them: numbers of one size for the solver, whatever the weights
+    unit = float(coverage.weight.sum()) / MILLION or 1.0
+    told = replace(limits, tell=lambda value, bound: limits.tell(value * unit, bound * unit))
+    found = _most_people(model, opens, replace(coverage, weight=coverage.weight / unit), told, start)
+    return replace(found, value=found.value * unit, bound=found.bound * unit)
+
+
+def _most_people(
+    model: Model, opens: Sequence[sparse.csr_matrix], coverage: Coverage, limits: Limits, start: FloatArray
+) -> Best:
     master = _Master(model, opens, coverage)
     best, value = start, master.value(start)
     bound, rounds = float(coverage.weight.sum()) * len(opens), 0
-    with Solver(master.model, limits, relaxed=True) as solver:
+    told = replace(limits, tell=lambda _best, low: limits.tell(value, min(bound, -low)))
+    with Solver(master.model, told, relaxed=True) as solver:
         solver.add_rows(*master.planes(start))
         relaxed = True
         while rounds < ROUNDS and not limits.over:
@@ -224,7 +236,6 @@ class _Master:
                 claimed = full[offset : offset + self._groups]
                 over = claimed - constant - slope @ x
                 broken = np.flatnonzero(over > _EXACT * np.maximum(1.0, self._total))
-            # people are counted in shares of their group: numbers of one size for the solver
             people = sparse.csr_matrix(
                 (np.ones(len(broken)), (np.arange(len(broken)), offset + broken)),
                 shape=(len(broken), len(self.model.cost)),

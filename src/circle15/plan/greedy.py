@@ -42,7 +42,7 @@ def greedy_cover(siting: Siting, chosen: BoolArray | None = None) -> BoolArray:
     shares = siting.by_option
     while True:
         gain = _gains(siting, need)
-        fits = siting.option_area_m2 <= room[siting.option_site] + ENOUGH * np.abs(room[siting.option_site])
+        fits = siting.option_area_m2 <= (room + ENOUGH * siting.floor_area_m2)[siting.option_site]
         cost = siting.option_cost + np.where(open_site, 0.0, siting.fixed_cost)[siting.option_site]
         worth = np.where(chosen | ~fits | (gain <= ENOUGH), -1.0, gain / np.maximum(cost, FREE))
         if not len(worth) or worth.max() <= 0:

@@ -27,6 +27,9 @@ BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 TextArray = npt.NDArray[np.object_]
 
+ROW_SIZE = 1000.0
+"""Money and floor areas are handed to the solver as thousandths of their limit: its tolerance of 1e-6 of a row is then
+a billionth of the limit, which is `ENOUGH`."""
 ENOUGH = 1e-9
 """By so much of it, relatively, a need may be missed and a floor area exceeded: the rounding of sums."""
 

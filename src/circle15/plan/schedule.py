@@ -15,7 +15,7 @@ from scipy import sparse
 
 from circle15.errors import ComputeError, Problem
 from circle15.plan.covering import Coverage, most_people
-from circle15.plan.problem import ENOUGH
+from circle15.plan.problem import ENOUGH, ROW_SIZE
 from circle15.plan.solver import INFEASIBLE, Limits, Model, solve
 from circle15.units import FloatArray
 
@@ -156,7 +156,7 @@ def _model(calendar: Calendar, columns: _Columns, cost: FloatArray, units: Float
     rows, lower, upper = [once], [np.ones(projects)], [np.ones(projects)]
     for year, budget in zip(calendar.years, calendar.budgets, strict=True):
         if np.isfinite(budget):
-            scale = max(budget, 1.0)
+            scale = (budget if budget > 0 else 1.0) / ROW_SIZE
             own = np.where(columns.year == year, cost[columns.project], 0.0) / scale
             rows.append(sparse.csr_matrix(own))
             lower.append(np.array([-np.inf]))

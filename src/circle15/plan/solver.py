@@ -147,7 +147,14 @@ class Solver:
         self._model, self._limits, self._relaxed = model, limits, relaxed
         with quiet_stdout():  # version 1.16 prints its name when it is made
             self._highs: Any = highspy.Highs()  # type: ignore[no-untyped-call]
-        options = {"output_flag": False, "threads": 1, "random_seed": SEED, "mip_rel_gap": limits.gap}
+        # with output_flag off, HiGHS tells its callbacks nothing, either
+        options = {
+            "log_to_console": False,
+            "output_flag": True,
+            "threads": 1,
+            "random_seed": SEED,
+            "mip_rel_gap": limits.gap,
+        }
         options["mip_abs_gap"] = 0.0 if limits.gap == 0 else FEASIBLE
         for name, value in options.items():
             self._highs.setOptionValue(name, value)
@@ -248,7 +255,8 @@ class Solver:
         return Answer(x, bound, STOPPED if stopped else OPTIMAL)
 
     def _interrupt(self, event: Any) -> None:
-        if self._limits.stop.is_set():
+        # HiGHS counts its time over all runs of an instance, or of one, as it likes
+        if self._limits.over:
             event.interrupt()
 
     def _log(self, event: Any) -> None:
