@@ -435,21 +435,16 @@ def test_town_tables_add_up_to_the_districts(towns):
             assert rates[rates.state == state][name].sum() == row[name], (state, name)
 
 
-def test_a_town_without_projects(tmp_path):
-    committees = [ENDS[0], {**ENDS[1], "town_id": "T2"}]
-    run = plan_of(tmp_path, [{**FEW, "town_id": "T1", "start_year": 2024}], committees=committees)
-    page = run.page("T2")
-    assert "No project in this town." in page
-    assert "| items 项目达标率 | 100.0 % | 100.0 % |" in page
-
-
 def test_an_empty_ledger_is_a_plan(tmp_path):
-    run = plan_of(tmp_path, [])
+    """C1 stays open at 1500 m and C3 at 1300 m; C2's town lacks nothing."""
+    run = plan_of(tmp_path, [], committees=[ENDS[0], {**ENDS[1], "town_id": "T2"}, ENDS[2]])
     assert run.table("programme").starts.tolist() == [0, 0, 0]
     assert run.manifest["plan"]["scheduled"] is False
-    # C1 by 1500 m and C3 by 1300 m stay open
+    for page in (run.page("T1"), run.page("T2")):
+        assert "No project in this town." in page
     assert "| C1 (C1) | a | too\\_far | 22.5 | 15 |" in run.page("T1")
     assert "| C3 (C3) | a | too\\_far | 19.5 | 15 |" in run.page("T1")
+    assert "| items 项目达标率 | 100.0 % | 100.0 % |" in run.page("T2")
 
 
 # the command, and the plan itself -----------------------------------------------------------------------------------

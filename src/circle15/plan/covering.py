@@ -139,7 +139,8 @@ def most_people(
     unit = float(coverage.weight.sum()) / MILLION or 1.0
     told = replace(limits, tell=lambda value, bound: limits.tell(value * unit, bound * unit))
     found = _most_people(model, opens, replace(coverage, weight=coverage.weight / unit), told, start)
-    return replace(found, value=found.value * unit, bound=found.bound * unit)
+    value = sum(coverage.value(np.round(one @ found.x)) for one in opens)
+    return replace(found, value=value, bound=max(value, found.bound * unit))
 
 
 def _most_people(

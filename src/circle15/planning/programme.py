@@ -145,6 +145,7 @@ def _plan_tables(
         "ledger": proof.applied.ledger,
         "programme": programme_by_year(real, calendar, None if found is None else found.people),
     }
+    _note_over_budget(run, own["programme"])
     counted = _counted(run.config, run.standard, ledger, told)
     reach = _reach_milestone(run, proof, told, done)
     counted["milestones"] = pd.concat([counted["milestones"], reach], ignore_index=True)
@@ -156,6 +157,14 @@ def _plan_tables(
         **{name: proved[name] for name in shown},
         "towns": proof.after.rates["towns"],
     }
+
+
+def _note_over_budget(run: Run, programme: pd.DataFrame) -> None:
+    """Say in which years the ledger's own starts cost more than there is: what is fixed is never moved."""
+    over = programme[programme["cost"] > programme["budget"]]
+    years = ", ".join(f"{r['year']}: {r['cost']:,.6g} of {r['budget']:,.6g}" for r in over.to_dict("records"))
+    text = f"what starts in {len(over)} years costs more than their budget, by the ledger's own years: {years}"
+    run.notes.add("plan.over_budget", len(over), text, over["year"])
 
 
 def _reach_milestone(run: Run, proof: Proof, told: int, done: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

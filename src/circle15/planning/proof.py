@@ -110,7 +110,7 @@ def at_year(config: Config, as_of: int | None) -> Config:
         as_of = config.run.as_of
         with suppress(InputError):  # what is wrong is told when the ledger is read with the district at hand
             standard = load_standard(config.run.standard, config.folder)
-            as_of = last_year(read_projects(config, standard, None, None, Notes()), as_of, plan.years)
+            as_of = last_year(read_projects(config, standard, None, None, Notes()), as_of, plan)
     return with_overrides(config, None, as_of, None)
 
 

@@ -243,16 +243,16 @@ class _Search:
 
     def tables(self, programmes: list[Programme], costs: Costs, *, budget: bool) -> dict[str, pd.DataFrame]:
         """Return everything that is to be written."""
-        options = len(self.asked.siting.option_site)
-        people, served = np.full(options, np.nan), [float("nan")] * len(programmes)
+        served = [float("nan")] * len(programmes)
+        people = [np.full(len(self.asked.siting.option_site), np.nan)] * len(programmes)
         if self.inputs.cells is not None:
             used = np.any([one.chosen for one in programmes], axis=0)
             coverage = self.coverage(self.inputs.persons, used)
-            people = people_by_option(coverage, options)
+            people = [people_by_option(coverage, one.chosen) for one in programmes]
             served = [coverage.value(one.chosen.astype(np.float64)) for one in programmes]
         found: dict[str, pd.DataFrame] = {}
         for number, one in enumerate(programmes, start=1):
-            suggestions = suggestion_table(self.run, self.inputs, self.asked, one, costs, people)
+            suggestions = suggestion_table(self.run, self.inputs, self.asked, one, costs, people[number - 1])
             name = "suggestions" if number == 1 else f"suggestions_{number}"
             found[name] = suggestions
             if number == 1:

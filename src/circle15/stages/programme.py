@@ -47,8 +47,8 @@ def with_years(
 ) -> tuple[gpd.GeoDataFrame, Schedule | None]:
     """Return the ledger with a year for every planned project that has none yet.
 
-    Projects that have one keep it: that of their start, else the one that they are planned for. Those that are started
-    or done without either count from the plan's first. Without population only budgets, milestones and earliest years
+    Projects that have one keep it: that of their start, else the one that they are planned for, else so many years
+    before they open as is built. Those that are started or done without any count from the plan's first. Without population only budgets, milestones and earliest years
     decide, which is noted.
 
     Raises
@@ -62,11 +62,11 @@ def with_years(
     calendar = calendar_of(plan, str(run.config.path))
     real = np.flatnonzero((ledger["marginal"] == "").to_numpy())
     mine = ledger.iloc[real].reset_index(drop=True)
-    free = ((mine["status"] == "planned") & mine["start_year"].isna() & mine["plan_year"].isna()).to_numpy()
+    start = mine["start_year"].fillna(mine["plan_year"]).fillna(mine["open_year"] - calendar.build_years)
+    free = ((mine["status"] == "planned") & start.isna()).to_numpy(dtype=bool)
     if not free.any():
         return ledger, None
-    start = mine["start_year"].fillna(mine["plan_year"]).fillna(float(calendar.years[0])).to_numpy(dtype=np.float64)
-    fixed = np.where(free, np.nan, start)
+    fixed = np.where(free, np.nan, start.fillna(float(calendar.years[0])).to_numpy(dtype=np.float64))
     cost = mine["cost"].to_numpy(dtype=np.float64)
     missing = free & np.isnan(cost)
     if plan.budgets and missing.any():
@@ -157,8 +157,8 @@ def programme_table(ledger: pd.DataFrame, calendar: Calendar, people: FloatArray
         From the schedule: persons × requirements newly within reach, as they are weighted.
     """
     rows = []
-    start = ledger["start_year"].fillna(ledger["plan_year"])
-    opens = ledger["open_year"].fillna(start)
+    start = ledger["start_year"].fillna(ledger["plan_year"]).fillna(ledger["open_year"] - calendar.build_years)
+    opens = ledger["open_year"].fillna(start + calendar.build_years)
     every = float(ledger["units"].sum())
     for number, year in enumerate(calendar.years):
         begun = float(ledger["units"][start <= year].sum())

@@ -20,11 +20,20 @@ OWN = {column.name for column in tables.PROJECTS} | {"marginal", "domain", "at_l
 """Columns of a ledger that say something of the project, not of its facility."""
 
 
-def years_of_effect(ledger: pd.DataFrame, last: int) -> FloatArray:
-    """Return the year from which each project counts: it opens, else it is planned for, else the plan's last one."""
-    opens = ledger["open_year"].to_numpy(dtype=np.float64)
-    planned = ledger["plan_year"].to_numpy(dtype=np.float64)
-    return np.where(np.isfinite(opens), opens, np.where(np.isfinite(planned), planned, float(last)))
+def years_of_effect(ledger: pd.DataFrame, last: int, build_years: int) -> FloatArray:
+    """Return the year from which each project counts: that of its opening, else as long after its start as is built.
+
+    Parameters
+    ----------
+    ledger : DataFrame
+        Columns of `tables.PROJECTS`.
+    last : int
+        The year of those that have none: the plan's last.
+    build_years : int
+        So many years after its start (else the year that it is planned for) a project opens.
+    """
+    begins = ledger["start_year"].fillna(ledger["plan_year"]) + build_years
+    return ledger["open_year"].fillna(begins).fillna(float(last)).to_numpy(dtype=np.float64)
 
 
 def can_change(ledger: gpd.GeoDataFrame) -> BoolArray:

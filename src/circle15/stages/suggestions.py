@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import geopandas as gpd
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from circle15 import tables
@@ -104,13 +105,14 @@ def departments_of(run: Run, type_id: str) -> str:
     return "、".join(one.departments or domain.departments)
 
 
-def people_by_option(coverage: Coverage, options: int) -> FloatArray:
-    """Return the persons who come within reach of something that they lacked, by option.
+def people_by_option(coverage: Coverage, chosen: npt.NDArray[np.bool_]) -> FloatArray:
+    """Return the persons who newly meet a requirement by a programme, and whom the option has a part in, by option.
 
-    A person counts once for each requirement that they newly meet.
+    A person counts once for each requirement that they newly meet; one whom two options serve counts for both.
     """
-    single = coverage.need == 1
-    return np.asarray(coverage.reach[single].T @ coverage.weight[single]).ravel() if options else np.empty(0)
+    served = coverage.reach @ chosen.astype(np.float64) >= coverage.need
+    people = coverage.reach.T @ np.where(served, coverage.weight, 0.0)
+    return np.where(chosen, np.asarray(people).ravel(), 0.0)
 
 
 def outcome_table(asked: Asked, programme: Programme, ids: dict[int, str], *, budget: bool) -> pd.DataFrame:

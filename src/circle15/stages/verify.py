@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from circle15.config import PlanConfig
 from circle15.errors import Notes
 from circle15.stages.projects import apply_projects, can_change, years_of_effect
 from circle15.stages.run import Inputs, Run
@@ -79,23 +80,23 @@ class Proof:
     projects: gpd.GeoDataFrame
 
 
-def last_year(ledger: pd.DataFrame, as_of: int, plan_years: Sequence[int]) -> int:
+def last_year(ledger: pd.DataFrame, as_of: int, plan: PlanConfig) -> int:
     """Return the year by which the whole ledger is done, or the run's own if that is later."""
     real = ledger[ledger["marginal"] == ""]
     if not len(real):
         return as_of
-    return max(as_of, int(years_of_effect(real, plan_years[-1]).max()))
+    return max(as_of, int(years_of_effect(real, plan.years[-1], plan.build_years).max()))
 
 
 def choose(run: Run, ledger: gpd.GeoDataFrame, statuses: Sequence[str]) -> Applied:
     """Return what of a ledger counts in the run's year; what doesn't is noted."""
     as_of, last = run.config.run.as_of, run.config.plan_years[-1]
-    year = years_of_effect(ledger, last)
+    year = years_of_effect(ledger, last, run.config.plan.build_years if run.config.plan else 0)
     able = can_change(ledger)
     asked = ledger["status"].isin(statuses).to_numpy(dtype=bool)
     come = year <= as_of
     ids = ledger["project_id"]
-    undated = able & ledger["open_year"].isna().to_numpy() & ledger["plan_year"].isna().to_numpy()
+    undated = able & ledger[["open_year", "start_year", "plan_year"]].isna().all(axis=1).to_numpy(dtype=bool)
     text = f"{undated.sum()} projects have no year: they count from the plan's last, {last}"
     run.notes.add("projects.undated", int(undated.sum()), text, ids[undated])
     late = able & asked & ~come
