@@ -22,6 +22,7 @@ import peers as peer_scripts
 import variants
 from circle15.cache import versions
 from district import NetworkName, make_district
+from planning import with_candidates, with_projects
 from setting import load_district
 
 Row = dict[str, Any]
@@ -182,6 +183,34 @@ def catchment(network: NetworkName, scale: float, seed: int, data: Path, json_fi
     tell("catchment", pairs, json_file, network=network, scale=scale, methods=methods)
 
 
+@main.command()
+@options
+@scaled
+@click.option("--budget", type=float, help="Also serve the most people for so much.")
+def siting(
+    network: NetworkName, scale: float, seed: int, data: Path, json_file: Path | None, budget: float | None
+) -> None:
+    """Run `circle15 suggest` on 4,000 candidates, then `verify` of 200 of its projects with a warm store."""
+    config = with_candidates(district(network, scale, data, seed), network, seed)
+    scratch = config.parent / "siting"
+    shutil.rmtree(scratch, ignore_errors=True)
+    run_command("compute", config, scratch / "warm", scratch)
+    rows = []
+    row, told = run_command("suggest", config, scratch / "suggest", scratch)
+    solver = told["solver"]
+    rows.append({"run": "suggest, searches in store", **row})
+    if budget is not None:
+        row, again = run_command("suggest", config, scratch / "budget", scratch, ("--budget", str(budget)))
+        rows.append({"run": f"suggest --budget {budget:g}", **row, "gap": again["solver"]["gap"]})
+    ledger = with_projects(config, scratch / "suggest" / "csv" / "suggestions.csv")
+    year = ("--as-of", "2026")
+    run_command("compute", ledger, scratch / "warm", scratch, year)
+    for name in ("verify, searches of the files in store", "verify again"):
+        row, _ = run_command("verify", ledger, scratch / "verify", scratch, year)
+        rows.append({"run": name, **row})
+    tell("siting", rows, json_file, network=network, scale=scale, solver=solver)
+
+
 # runs --------------------------------------------------------------------------------------------------------------
 
 
@@ -208,9 +237,16 @@ def changed_standard(path: Path) -> Path:
 
 def run_compute(config: Path, scratch: Path, extra: tuple[str, ...]) -> tuple[Row, dict[str, float]]:
     """Run ``circle15 compute`` as a process of its own; return time, memory and the stages that run.json tells of."""
+    row, told = run_command("compute", config, scratch / "out", scratch, extra)
+    return row, told["timings"]["stages"]
+
+
+def run_command(
+    name: str, config: Path, out: Path, scratch: Path, extra: tuple[str, ...] = ()
+) -> tuple[Row, dict[str, Any]]:
+    """Run a command of circle15 as a process of its own; return time, memory and its run.json."""
     scratch.mkdir(parents=True, exist_ok=True)
-    out = scratch / "out"
-    command = [sys.executable, "-m", "circle15", "compute", str(config), "--out", str(out)]
+    command = [sys.executable, "-m", "circle15", name, str(config), "--out", str(out)]
     command += ["--cache", str(scratch / "cache"), *extra]
     log = scratch / "log.txt"
     with log.open("wb") as file:
@@ -221,7 +257,7 @@ def run_compute(config: Path, scratch: Path, extra: tuple[str, ...]) -> tuple[Ro
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise click.ClickException(
-            f"compute ended with {process.returncode}:\n{log.read_text(encoding='utf-8')[-3000:]}"
+            f"{name} ended with {process.returncode}:\n{log.read_text(encoding='utf-8')[-3000:]}"
         )
     told = json.loads((out / "run.json").read_text(encoding="utf-8"))
     row = {
@@ -231,7 +267,7 @@ def run_compute(config: Path, scratch: Path, extra: tuple[str, ...]) -> tuple[Ro
         "cache_mb": size_mb(scratch / "cache"),
         "output_mb": size_mb(out),
     }
-    return row, told["timings"]["stages"]
+    return row, told
 
 
 def size_mb(folder: Path) -> float:

@@ -52,6 +52,16 @@ def places(path: Path, rows: list[dict], defaults: dict) -> None:
     table.to_csv(path, index=False)
 
 
+PLANNING = ("[candidates]", "[suggest", "[projects]", "[plan]")
+
+
+def detection_of(config: Path) -> str:
+    """Return a configuration's text without what only the three commands read, which stands at its end."""
+    lines = config.read_text("utf-8").splitlines()
+    first = next((n for n, line in enumerate(lines) if line.startswith(PLANNING)), len(lines))
+    return "\n".join(lines[:first]) + "\n"
+
+
 def with_ledger(config: Path, source: str | Path, name: str = "again.toml", more: str = "", drop: str = "") -> Path:
     """Write a configuration beside another one, whose ledger is `source`."""
     toml = config.read_text("utf-8").split("[projects]")[0].replace(drop, "")

@@ -372,7 +372,7 @@ def test_changes_name_a_facility_and_not_another_type(tmp_path):
         '"type_id" is not the facility\'s own, which is "primary_school"': ("D",),
         '"facility_id" is empty': ("A", "B"),
     }
-    assert 'Did you mean "E2"? It has to be a facility of this run, open in 2020.' in remedies(caught.value)
+    assert 'Did you mean "E2"? It has to be a facility of this run\'s sources.' in remedies(caught.value)
 
 
 def test_zeros_that_a_spreadsheet_took(tmp_path):

@@ -241,8 +241,11 @@ def judge(run: Run, inputs: Inputs, networks: Networks, traits: Traits) -> Judge
 
 
 def judge_headline(run: Run, inputs: Inputs, networks: Networks, traits: Traits) -> dict[str, pd.DataFrame]:
-    """Judge headline requirements only, and return the rates by domain, town, zone and for the district."""
-    book = [pair for pair in resolve(run.standard, traits) if pair[0].headline]
+    """Judge only what rates are made of: headline requirements, and the first one of each type that has none."""
+    every = resolve(run.standard, traits)
+    heads = {rules.type_id for one, rules in every if one.headline}
+    first = {rules.type_id: one.id for one, rules in reversed(every) if rules.type_id not in heads}
+    book = [(one, rules) for one, rules in every if one.headline or first.get(rules.type_id) == one.id]
     surveys = survey_modes(run, inputs, networks, book)
     with run.clock.stage("verdicts"):
         judged, _ = override(run, inputs, judge_all(run, inputs, networks, surveys, book))

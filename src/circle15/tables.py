@@ -406,11 +406,16 @@ class FacilityTable:
         Type id → names of the sources that claim to know every facility of the type.
     extents : dict of str to shapely geometry or None
         Source name → area that the source covers; None where it is that of the network (taken from the same file).
+    absent : DataFrame
+        ``facility_id, type_id, opens, closes`` of the facilities that are not open in the run's year.
     """
 
     table: gpd.GeoDataFrame
     covered: dict[str, tuple[str, ...]]
     extents: dict[str, object] = field(default_factory=dict)
+    absent: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["facility_id", "type_id", "opens", "closes"])
+    )
 
 
 @dataclass(frozen=True)

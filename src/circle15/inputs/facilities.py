@@ -123,7 +123,9 @@ def read_facilities(
         raise_if_any([p for error in errors if isinstance(error, kind) for p in error.problems], kind)
     raise_if_any(_shared_ids(sources))
     table = _join(sources, crs)
+    absent = table
     table = _open_in(table, config.run.as_of, notes)
+    absent = absent[~absent["facility_id"].isin(table["facility_id"])]
     dropping = {name for item, name in zip(config.facilities, names, strict=True) if item.drop_duplicates}
     table = settle_duplicates(table, names, dropping, notes)
     covered = {
@@ -132,7 +134,8 @@ def read_facilities(
         if any(t.id in s.covers for s in sources)
     }
     _note_not_covered(table, covered, notes)
-    return FacilityTable(table, covered, {s.name: s.extent for s in sources})
+    left_out = pd.DataFrame(absent[["facility_id", "type_id", "opens", "closes"]]).reset_index(drop=True)
+    return FacilityTable(table, covered, {s.name: s.extent for s in sources}, left_out)
 
 
 def _source_names(config: Config, network_path: Path) -> list[str]:

@@ -174,7 +174,7 @@ def read_projects(
         raise_if_any(layer.problems)  # a file without it is hardly a ledger: what else is wrong would confuse
     single = (layer.table["marginal"] == "").to_numpy()
     if facilities is not None:
-        _check_existing(layer, facilities, config.run.as_of)
+        _check_existing(layer, facilities)
         places = _at_hosts(layer, places, facilities, notes)
     _check_types(layer, standard)
     _check_years(layer, config.plan_years)
@@ -402,11 +402,18 @@ def nearest_id(one: str, known: list[str], remedy: str) -> str:
 # rules of the ledger -----------------------------------------------------------------------------------------------
 
 
-def _check_existing(layer: Layer, facilities: FacilityTable, as_of: int) -> None:
-    """Hold ids of facilities against those there are; what is extended, moved or closed tells the type by its own."""
+def _check_existing(layer: Layer, facilities: FacilityTable) -> None:
+    """Hold ids of facilities against those there are; what is extended, moved or closed tells the type by its own.
+
+    One that isn't open in the run's year is known as well: years differ between what writes a ledger and what reads it.
+    """
     table = layer.table
-    types = dict(zip(facilities.table["facility_id"], facilities.table["type_id"], strict=True))
-    remedy = f"It has to be a facility of this run, open in {as_of}."
+    types = {
+        name: kind
+        for every in (facilities.absent, facilities.table)
+        for name, kind in zip(every["facility_id"], every["type_id"], strict=True)
+    }
+    remedy = "It has to be a facility of this run's sources."
     unknown_ids(layer, "facility_id", types, "the facilities", remedy)
     taken = table["project_id"].isin(types).to_numpy()
     report(layer, '"project_id" is a facility\'s id', taken, "It becomes one when it is applied: choose another.")

@@ -51,7 +51,8 @@ def duties(siting: Siting, chosen: BoolArray) -> Duties:
     for number, row in enumerate(rows):
         at = slice(shares.indptr[row], shares.indptr[row + 1])
         demand, share = shares.indices[at], shares.data[at]
-        demand, share = demand[met[demand]], share[met[demand]]
+        use = met[demand] & (share > 0)
+        demand, share = demand[use], share[use]
         lack = siting.need[demand] * (1.0 - ENOUGH) - (got[demand] - share)
         needed = lack > 0
         closes[number], decides[number] = len(demand), int(needed.sum())

@@ -31,6 +31,7 @@ from circle15.stages.siting import (
     check_suggest,
     cover_people,
     find_demands,
+    find_options,
     place_sites,
     weights_of_people,
 )
@@ -120,7 +121,7 @@ def suggest(
         given = read_candidates(run.config, run.standard, inputs.committees, inputs.facilities, run.notes)
         found = judge(run, inputs, networks, traits)
         with run.clock.stage("sites"):
-            asked, sites, costs = _ask(run, inputs, networks, found, given, by_town=by_town)
+            asked, sites, costs = _ask(run, inputs, networks, found, given, by_town=by_town, people=budget is not None)
         limits = limits_of(run, time_limit_s, stop)
         search = _Search(run, inputs, found, asked, sites, by_town)
         with run.clock.stage("solve"):
@@ -149,14 +150,20 @@ def _ask(
     given: gpd.GeoDataFrame | None,
     *,
     by_town: bool,
+    people: bool,
 ) -> tuple[Asked, Sites, Costs]:
-    """Return what is to be closed, and by what."""
+    """Return what is to be closed, and by what; with `people` also who is left out where no committee has a gap."""
     demands = find_demands(run, inputs, found.judged, found.scopes, run.config.suggest.also)
-    candidates = _candidates(run, inputs, networks, found, demands, given)
+    left_out = _types_left_out(inputs, found) if people else []
+    candidates = _candidates(run, inputs, networks, found, demands, given, left_out)
     sites = place_sites(run, networks, candidates)
-    types = sorted({t for names in demands["type_id"].unique() for t in str(names).split("|")})
-    costs = find_costs(run, candidates, types)
-    asked = build_siting(run, inputs, networks, found.surveys, found.judged, demands, sites, costs, by_town=by_town)
+    types = {t for names in demands["type_id"].unique() for t in str(names).split("|")}
+    options = find_options(run.standard, types | {t for _, t in left_out}, candidates)
+    costs = find_costs(run, candidates, options)
+    _note_changing(run, inputs)
+    asked = build_siting(
+        run, inputs, networks, found.surveys, found.judged, demands, sites, costs, options, by_town=by_town
+    )
     return asked, sites, costs
 
 
@@ -167,10 +174,12 @@ def _candidates(
     found: Judgement,
     demands: pd.DataFrame,
     given: gpd.GeoDataFrame | None,
+    left_out: list[tuple[int, str]],
 ) -> gpd.GeoDataFrame:
     """Return the sites of the configuration, or proposed ones, with their towns; those that come too late are out."""
     if given is None:
         gaps = demands[demands["committee"] >= 0][["committee", "type_id"]]
+        gaps = pd.concat([gaps, pd.DataFrame(left_out, columns=["committee", "type_id"])], ignore_index=True)
         given = propose_candidates(run, inputs, networks, gaps, _left_out(inputs, found))
         given[PROPOSED] = True
     else:
@@ -182,6 +191,29 @@ def _candidates(
         late = (given["earliest_year"] > run.config.plan_years[-1]).to_numpy()
         given = given[~late].reset_index(drop=True)
     return given
+
+
+def _types_left_out(inputs: Inputs, found: Judgement) -> list[tuple[int, str]]:
+    """Return every committee and type of which people are known to be out of reach."""
+    pairs: list[tuple[int, str]] = []
+    for one in found.judged:
+        if one.requirement.headline and one.cells is not None and isinstance(one.requirement, Reach):
+            left = one.cells.known & ~one.cells.covered & (inputs.persons > 0)
+            pairs += [(int(row), one.requirement.type) for row in np.unique(inputs.cell_committee[left])]
+    return pairs
+
+
+def _note_changing(run: Run, inputs: Inputs) -> None:
+    """Say which facilities open or close within the plan by themselves: gaps are those of the run's year."""
+    first, last = run.config.run.as_of, run.config.plan_years[-1]
+    closing = inputs.facilities.table[inputs.facilities.table["closes"].between(first + 1, last)]["facility_id"]
+    absent = inputs.facilities.absent
+    opening = absent[absent["opens"].between(first + 1, last)]["facility_id"]
+    text = (
+        f"{len(opening)} facilities open and {len(closing)} close by {last} by themselves: gaps are those of {first}, "
+        f"and verify looks at the ledger's last year (--as-of {last} suggests for that year)"
+    )
+    run.notes.add("suggest.facilities_change", len(opening) + len(closing), text, [*opening, *closing])
 
 
 def _left_out(inputs: Inputs, found: Judgement) -> FloatArray:

@@ -255,7 +255,7 @@ def _count_items(
     enough = without >= new.rules.min_count[committee]
     helps = closed[committee] & (steps["step"].to_numpy() < 0)
     np.add.at(shares.closes, project[helps], 1)
-    decides = (new.verdict[committee] == "pass") & ~enough
+    decides = (new.verdict[committee] == "pass") & (old.verdict[committee] != "unknown") & ~enough
     np.add.at(shares.decides, project[decides], 1)
     hurts = opened[committee] & (steps["step"].to_numpy() > 0) & enough
     np.add.at(shares.opens, project[hurts], 1)
@@ -278,11 +278,16 @@ def _count_people(
     gained, lost = new.cells.covered & ~old.cells.covered, old.cells.covered & ~new.cells.covered
     cell, project = _cells_of(run, after, new, serving, now, new.cells.covered)
     if len(cell):
-        if len(np.unique(was)) > 1 or (new.rules.min_count > 1).any():
+        if (was >= 0).any() or (new.rules.min_count > 1).any():
             count = count_of_cells(run, after.inputs, after.surveys, new.rules, serving)
         else:  # nothing was closed or moved: whoever had one has it still
             count = np.bincount(cell, minlength=len(persons)) + old.cells.covered
-        alone = count[cell] - 1 < new.rules.min_count[after.inputs.cell_committee[cell]]
+        # without the project, what it moved would be where it was
+        moved = np.where(np.isin(was, now[now >= 0]), was, -1)
+        kept_cell, kept_project = _cells_of(run, before, old, serving, moved, new.cells.covered)
+        size = len(shares.people)
+        kept = np.isin(cell * size + project, kept_cell * size + kept_project)
+        alone = count[cell] - 1 + kept < new.rules.min_count[after.inputs.cell_committee[cell]]
         np.add.at(shares.people, project[gained[cell]], persons[cell[gained[cell]]])
         np.add.at(shares.people_alone, project[alone], persons[cell[alone]])
     cell, project = _cells_of(run, before, old, serving, was, lost)

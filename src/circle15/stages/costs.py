@@ -81,15 +81,15 @@ class Costs:
         return np.array([self.capacities.get(t, np.nan) for t in type_id], dtype=np.float64)
 
 
-def find_costs(run: Run, candidates: gpd.GeoDataFrame, types: list[str]) -> Costs:
+def find_costs(run: Run, candidates: gpd.GeoDataFrame, options: tuple[IntArray, npt.NDArray[np.object_]]) -> Costs:
     """Return what the sites and the types that they may take in cost.
 
     Parameters
     ----------
     candidates : GeoDataFrame
         Columns of `tables.CANDIDATES`, and ``cost_<type>`` where the table has them.
-    types : list of str
-        Types that are asked for.
+    options : (int64 array, object array of str)
+        Site and type of each option.
 
     Raises
     ------
@@ -132,7 +132,8 @@ def find_costs(run: Run, candidates: gpd.GeoDataFrame, types: list[str]) -> Cost
         area,
         {name: one.capacity for name, one in given.items() if one.capacity is not None},
     )
-    _refuse_half(run, candidates, found, types)
+    _refuse_half(run, candidates, found, options)
+    types = sorted(set(options[1]))
     unmeasured = [t for t in types if t not in area]
     if np.isfinite(room).any() and unmeasured:
         text = (
@@ -143,25 +144,25 @@ def find_costs(run: Run, candidates: gpd.GeoDataFrame, types: list[str]) -> Cost
     return found
 
 
-def _refuse_half(run: Run, candidates: gpd.GeoDataFrame, costs: Costs, types: list[str]) -> None:
+def _refuse_half(
+    run: Run, candidates: gpd.GeoDataFrame, costs: Costs, options: tuple[IntArray, npt.NDArray[np.object_]]
+) -> None:
     """Refuse to set money against nothing: a cost that is missing would be the cheapest of all."""
     ids, problems = candidates["candidate_id"], []
     where = run.config.candidates.source if run.config.candidates else str(run.config.path)
     missing = np.isnan(costs.fixed)
     if missing.any():
-        remedy = "Fill it in, or give suggest.fixed_cost by means."
-        problems.append(
-            Problem('"fixed_cost" is missing where other costs are named', where, tuple(ids[missing]), remedy)
+        what, remedy = (
+            '"fixed_cost" is missing where other costs are named',
+            "Fill it in, or give suggest.fixed_cost by means.",
         )
-    every = np.arange(len(candidates))
-    for name in types:
-        may = np.array([not own or name in own.split("|") for own in candidates["types"]], dtype=bool)
-        site = every[may]
-        gone = np.isnan(costs.of(site, np.full(len(site), name, dtype=object)))
-        if gone.any():
-            what = f"the cost of {name} is missing where other costs are named"
-            remedy = f'Fill in "cost" or "cost_{name}", or give suggest.types.{name}.cost.'
-            problems.append(Problem(what, where, tuple(ids.iloc[site[gone]]), remedy))
+        problems.append(Problem(what, where, tuple(ids[missing]), remedy))
+    site, type_id = options
+    gone = np.isnan(costs.of(site, type_id))
+    for name in sorted(set(type_id[gone])):
+        what = f"the cost of {name} is missing where other costs are named"
+        remedy = f'Fill in "cost" or "cost_{name}", or give suggest.types.{name}.cost.'
+        problems.append(Problem(what, where, tuple(ids.iloc[site[gone & (type_id == name)]]), remedy))
     if problems:
         raise InputError(*problems)
 

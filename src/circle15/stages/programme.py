@@ -48,8 +48,8 @@ def with_years(
     """Return the ledger with a year for every planned project that has none yet.
 
     Projects that have one keep it: that of their start, else the one that they are planned for, else so many years
-    before they open as is built. Those that are started or done without any count from the plan's first. Without population only budgets, milestones and earliest years
-    decide, which is noted.
+    before they open as is built. Those that are started or done without any count from the plan's first. Without
+    population only budgets, milestones and earliest years decide, which is noted.
 
     Raises
     ------
@@ -79,10 +79,13 @@ def with_years(
     text = "there is no population: only budgets, milestones and earliest years decide which project comes first"
     run.notes.add("plan.no_population", int(free.sum()) if inputs.cells is None else 0, text)
     coverage = coverage_of_projects(run, inputs, networks, surveys, judged, mine)
+    earliest = mine["earliest_year"].to_numpy(dtype=np.float64).copy()
+    leaving = free & mine["action"].isin(["close", "move"]).to_numpy()
+    earliest[leaving] = np.fmax(earliest[leaving], _latest_start(calendar))
     found = find_schedule(
         calendar,
         fixed,
-        mine["earliest_year"].to_numpy(dtype=np.float64),
+        earliest,
         np.nan_to_num(cost),
         coverage,
         limits,
@@ -98,6 +101,13 @@ def with_years(
     ):
         years.loc[at, column] = value[free].astype(np.float64)
     return years, found
+
+
+def _latest_start(calendar: Calendar) -> float:
+    """Return the last year in which something may start: closures and moves wait, since somebody loses by them."""
+    all_of_them = 100.0
+    milestone = [y for y, share in zip(calendar.years, calendar.started_percent, strict=False) if share >= all_of_them]
+    return float(min([*milestone[:1], calendar.years[-1] - calendar.build_years]))
 
 
 def coverage_of_projects(

@@ -16,8 +16,12 @@ from circle15.units import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 
-OWN = {column.name for column in tables.PROJECTS} | {"marginal", "domain", "at_least", "geometry"}
-"""Columns of a ledger that say something of the project, not of its facility."""
+OWN = {
+    *(column.name for column in (*tables.PROJECTS, *tables.FACILITIES)),
+    *("marginal", "domain", "at_least", "geometry", "on_network", "proposed", "decides", "people", "people_alone"),
+    *("people_lost", "site_cost", "runner_up", "runner_up_cost", "applied", "redundant_for_reach"),
+}
+"""Columns of a ledger that speak of the project, or that circle15 fills itself: no attributes of its facility."""
 
 
 def years_of_effect(ledger: pd.DataFrame, last: int, build_years: int) -> FloatArray:

@@ -4,7 +4,7 @@ A candidate reaches a committee by the same search, the same threshold and the s
 detection, so that what is promised here is what a verification finds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import geopandas as gpd
@@ -39,6 +39,10 @@ DEMAND_COLUMNS = (
     *("scope", "scope_id", "committee", "town_id", "type_id", "requirement_id", "requirement_kind", "headline"),
     *("need", "unit", "barred"),
 )
+
+
+Options = tuple[IntArray, TextArray]
+"""Row of the site and type of each option, by site and then by type."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +214,7 @@ def build_siting(
     demands: pd.DataFrame,
     sites: Sites,
     costs: Costs,
+    options: Options,
     *,
     by_town: bool,
 ) -> Asked:
@@ -219,10 +224,12 @@ def build_siting(
     ----------
     demands : DataFrame
         From `find_demands`.
+    options : (int64 array, object array of str)
+        Site and type of each option (`find_options`).
     by_town : bool
         Whether a site serves only the committees of its own town.
     """
-    option_site, option_type = _options(run.standard, demands, sites.candidates)
+    option_site, option_type = options
     of_option = _Options(run.standard, option_site, option_type, costs)
     rows: list[IntArray] = [np.empty(0, np.int64)]
     columns: list[IntArray] = [np.empty(0, np.int64)]
@@ -260,7 +267,6 @@ def build_siting(
         (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
         shape=(len(demands), len(option_site)),
     )
-    matrix.eliminate_zeros()
     siting = Siting(
         sites.candidates["candidate_id"].to_numpy(dtype=object),
         costs.fixed,
@@ -275,9 +281,14 @@ def build_siting(
     return Asked(siting, demands, sites.candidates, near, elsewhere)
 
 
-def _options(standard: Standard, demands: pd.DataFrame, candidates: gpd.GeoDataFrame) -> tuple[IntArray, TextArray]:
-    """Return every type that each site may take in: those it names, else the types of which something is asked."""
-    asked = {t for types in demands["type_id"].unique() for t in str(types).split("|")}
+def find_options(standard: Standard, asked: Collection[str], candidates: gpd.GeoDataFrame) -> Options:
+    """Return every type that each site may take in: those it names, else the types of which something is asked.
+
+    Parameters
+    ----------
+    asked : collection of str
+        Ids of the types of which something is asked.
+    """
     in_order = [t.id for t in standard.types]
     site, type_id = [], []
     useful = {s for t in asked for s in serving_any(standard, (t,))}
@@ -453,7 +464,7 @@ def cover_people(
     *,
     by_town: bool,
 ) -> Coverage:
-    """Return who would be newly within reach of what, over the reach requirements that are asked for.
+    """Return who would be newly within reach of what, over the headline's reach and what else is asked for.
 
     Parameters
     ----------
@@ -469,11 +480,12 @@ def cover_people(
     Coverage
         One group for each requirement and committee. A person counts once for each requirement that they newly meet.
     """
-    wanted = set(asked.demands["requirement_id"])
+    also = set(asked.demands["requirement_id"])
     options, type_of = len(asked.siting.option_site), asked.siting.option_type.astype(str)
     usable = np.ones(options, dtype=bool) if only is None else only
     parts: list[Coverage] = []
-    own = [one for one in judged if one.requirement.id in wanted and isinstance(one.requirement, Reach)]
+    reaches = [one for one in judged if isinstance(one.requirement, Reach)]
+    own = [one for one in reaches if one.requirement.headline or one.requirement.id in also]
     pairs_of = _cell_pairs(run, surveys, own, sites)
     for number, one in enumerate(own):
         if one.cells is None:

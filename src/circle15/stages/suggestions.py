@@ -136,7 +136,8 @@ def outcome_table(asked: Asked, programme: Programme, ids: dict[int, str], *, bu
     reason = why_open(siting, programme.chosen, asked.near, asked.elsewhere, barred, budget=budget)
     projects = []
     for row in range(len(demands)):
-        options = siting.gives.indices[siting.gives.indptr[row] : siting.gives.indptr[row + 1]]
+        at = slice(siting.gives.indptr[row], siting.gives.indptr[row + 1])
+        options = siting.gives.indices[at][siting.gives.data[at] > 0]
         projects.append("|".join(ids[int(o)] for o in sorted(options) if programme.chosen[o]))
     columns = [
         "scope",
