@@ -439,10 +439,16 @@ def tutorial(tmp_path_factory) -> tuple[list[tuple[str, set[str]]], Path]:
         shutil.copytree(ROOT / name, folder / name)
     page = text(ROOT / "docs" / "tutorial.md")
     fences = re.findall(r"(?sm)^```(\w*)\n(.*?)^```$", page)
-    (checked,) = [body for kind, body in fences if kind == "csv"]
+    checked, rows = [body for kind, body in fences if kind == "csv"]
     (section,) = [body for kind, body in fences if kind == "toml"]
     (folder / "configs" / "checked.csv").write_text(checked, encoding="utf-8")
     (folder / "configs" / "checked.toml").write_text(text(ROOT / "configs" / "sample.toml") + section, encoding="utf-8")
+    ledger = text(ROOT / "data" / "sample" / "projects.csv")
+    (folder / "configs" / "ledger.csv").write_text(ledger + rows, encoding="utf-8")
+    sample_toml = text(ROOT / "configs" / "sample.toml")
+    mine = sample_toml.replace('source = "../data/sample/projects.csv"', 'source = "ledger.csv"')
+    assert mine != sample_toml
+    (folder / "configs" / "mine.toml").write_text(mine, encoding="utf-8")
     strict = text(ROOT / "configs" / "standards" / "pudong-2021.toml").replace('id = "pudong-2021"', 'id = "strict"')
     strict = re.sub(r'(id = "pharmacy.reach",.* minutes = )15', r"\g<1>10", strict)
     (folder / "strict.toml").write_text(strict, encoding="utf-8")
@@ -471,18 +477,37 @@ def test_the_tutorial_shows_what_its_commands_print(tutorial):
     assert (folder / "way.geojson").is_file()
 
 
-@pytest.mark.parametrize("name", ["verdicts", "requirements", "targets"])
-def test_the_tutorial_shows_rows_that_its_files_have(tutorial, name):
-    keys = {"verdicts": "type_id", "requirements": "requirement_id", "targets": "target_id"}
-    table = pd.read_csv(tutorial[1] / "out" / "sample" / "csv" / f"{name}.csv", dtype=str, keep_default_na=False)
+@pytest.mark.parametrize(
+    ("folder", "name", "keys"),
+    [
+        ("sample", "verdicts", "type_id"),
+        ("sample", "requirements", "requirement_id"),
+        ("sample", "targets", "target_id"),
+        ("sample-suggest", "suggestions", r"project_id \| cost"),
+        ("sample-suggest", "outcomes", "scope_id"),
+        ("sample-verify", "changes", "committee_id"),
+        ("mine", "projects", r"project_id \| closes"),
+        ("sample-plan", "figures", "by"),
+    ],
+)
+def test_the_tutorial_shows_rows_that_its_files_have(tutorial, folder, name, keys):
+    table = pd.read_csv(tutorial[1] / "out" / folder / "csv" / f"{name}.csv", dtype=str, keep_default_na=False)
     if name == "verdicts":
         table = table[table["committee_id"] == "999002003"]
     page = text(ROOT / "docs" / "tutorial.md")
-    head, body = re.search(rf"(?m)^(\| {keys[name]} .*\|)\n\|[-|]+\|\n((?:\|.*\n)+)", page).groups()
+    head, body = re.search(rf"(?m)^(\| {keys} .*\|)\n\|[-|]+\|\n((?:\|.*\n)+)", page).groups()
     head, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in (head, *body.splitlines())]
     assert len(rows) >= 2
     for row in rows:
         assert row in table[head].to_numpy().tolist(), row
+
+
+def test_the_tutorial_shows_a_part_of_a_towns_page(tutorial):
+    page = text(ROOT / "docs" / "tutorial.md")
+    (shown,) = re.findall(r"(?sm)^```markdown\n(.*?)^```$", page)
+    (path,) = re.findall(r"`(out/sample-plan/towns/\S+/README.md)`", page)
+    lines = text(tutorial[1] / path).splitlines()
+    assert [line for line in shown.splitlines() if line.strip(" …") and line not in lines] == []
 
 
 def test_the_tutorial_counts_what_changes(tutorial):

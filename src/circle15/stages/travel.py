@@ -114,20 +114,23 @@ def _survey_mode(
     router = dataclasses.replace(router, make_ranges=ranges)
 
     table = inputs.facilities.table
+    type_id = table["type_id"].to_numpy(dtype=object)
+    cells_key = hash_of(cell_xy)  # once, not for every type
+    blocks = blocks_of(table)
     found: dict[str, list[tuple[Survey, IntArray]]] = {}
     with run.clock.stage(f"travel by {mode}", len(limits)):
-        for type_id, own_limit_s in limits.items():
-            found[type_id] = []
-            for block in blocks_of(table):
-                rows = block[(table["type_id"] == type_id).to_numpy()[block]]
-                if len(found[type_id]) and not len(rows):
+        for kind, own_limit_s in limits.items():
+            found[kind] = []
+            for block in blocks:
+                rows = block[type_id[block] == kind]
+                if len(found[kind]) and not len(rows):
                     continue
                 mine = renumber(places, rows, len(table))
-                paths = [one.any_path for one, _ in found[type_id]]
+                paths = [one.any_path for one, _ in found[kind]]
                 known = np.any(paths, axis=0) if paths else None
-                make = functools.partial(_survey_type, router, mine, cells, own_limit_s, thresholds_s[type_id], known)
-                asked = (mine.xy, mine.facility, cell_xy, own_limit_s, thresholds_s[type_id], known)
-                found[type_id].append((run.kept(make, "survey", key, *asked, router.engine, few), rows))
+                make = functools.partial(_survey_type, router, mine, cells, own_limit_s, thresholds_s[kind], known)
+                asked = (mine.xy, mine.facility, cells_key, own_limit_s, thresholds_s[kind], known)
+                found[kind].append((run.kept(make, "survey", key, *asked, router.engine, few), rows))
             run.clock.progress.advance()
     return ModeSurvey(
         router, cells, cell_row, found, places, lost_facilities(networks.of[mode], places, len(table)), key
