@@ -15,9 +15,11 @@ from circle15.config import Config
 from circle15.errors import Notes
 from circle15.outputs.manifest import Manifest
 from circle15.outputs.write import check_writable
+from circle15.pipeline import Judgement
 from circle15.plan.solver import Limits
 from circle15.stages.read import hash_inputs, hash_sources
-from circle15.stages.run import Clock, Progress, Run
+from circle15.stages.record import balance, engine_figures
+from circle15.stages.run import Clock, Inputs, Progress, Run
 from circle15.standard.load import load_standard
 
 
@@ -82,6 +84,14 @@ def start(
         )
     check_writable(out)
     return Started(Run(config, catalogue, hashes, open_cache(cache), notes, clock), manifest, began)
+
+
+def told_of(inputs: Inputs, judgement: Judgement) -> dict[str, Any]:
+    """Return what every manifest tells of its inputs: how many there are, where people went, the engine's figures."""
+    cells = 0 if inputs.cells is None else len(inputs.cells)
+    counts = {"committees": len(inputs.committees), "facilities": len(inputs.facilities.table), "cells": cells}
+    figures = engine_figures(judgement.surveys)
+    return {"counts": counts, "people": balance(inputs), "engine": figures, "crs": inputs.crs}
 
 
 def limits_of(run: Run, time_limit_s: float | None, stop: Stop) -> Limits:

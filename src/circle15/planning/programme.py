@@ -20,7 +20,7 @@ from circle15.outputs.write import check_writable
 from circle15.pipeline import with_overrides
 from circle15.plan.ledger import disagreements, ledger_figures, ledger_targets, milestones
 from circle15.plan.schedule import Schedule
-from circle15.planning.begin import Stop, limits_of, start
+from circle15.planning.begin import Stop, limits_of, start, told_of
 from circle15.planning.proof import (
     at_year,
     detect,
@@ -122,7 +122,7 @@ def plan(
         tables = _plan_tables(run, proof, told, found_years, done)
         texts, towns_csv = town_plans(run, proof, told)
         figures = {"verify": summary(proof), "plan": _schedule_figures(run, found_years)}
-        manifest = dataclasses.replace(begun.manifest, figures=figures, crs=proof.inputs.crs)
+        manifest = dataclasses.replace(begun.manifest, figures=figures, **told_of(base.inputs, base.judgement))
         with run.clock.stage("write"):
             manifest = dataclasses.replace(manifest, notes=run.notes, started=begun.began, timings=run.clock.timings)
             files = write_plan(out, manifest, proof_sheets(tables, proof), proof.inputs.crs, texts, towns_csv)

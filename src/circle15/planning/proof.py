@@ -19,7 +19,7 @@ from circle15.inputs.projects import read_projects
 from circle15.outputs.plans import Sheet, write_plan
 from circle15.pipeline import Judgement, judge, judge_headline, prepare, tabulate, with_overrides
 from circle15.plan.ledger import ledger_targets
-from circle15.planning.begin import start
+from circle15.planning.begin import start, told_of
 from circle15.stages.changes import STATUSES as CHANGES
 from circle15.stages.changes import State, contributions, effect_table, item_changes
 from circle15.stages.run import Inputs, Networks, Progress, Run
@@ -88,7 +88,9 @@ def verify(
             base, ledger = detect(run)
             proof = prove(run, base, ledger, statuses)
             shown = proof_tables(run, proof)
-        manifest = dataclasses.replace(begun.manifest, figures={"verify": summary(proof)}, crs=proof.inputs.crs)
+        manifest = dataclasses.replace(
+            begun.manifest, figures={"verify": summary(proof)}, **told_of(base.inputs, base.judgement)
+        )
         with run.clock.stage("write"):
             manifest = dataclasses.replace(manifest, notes=run.notes, started=begun.began, timings=run.clock.timings)
             files = write_plan(out, manifest, proof_sheets(shown, proof), proof.inputs.crs)

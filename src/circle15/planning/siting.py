@@ -20,7 +20,7 @@ from circle15.pipeline import Judgement, judge, prepare, with_overrides
 from circle15.plan.budget import other_spending, spend
 from circle15.plan.closing import Programme, close_all, other_programmes
 from circle15.plan.solver import Limits
-from circle15.planning.begin import Stop, limits_of, start
+from circle15.planning.begin import Stop, limits_of, start, told_of
 from circle15.stages.costs import Costs, find_costs
 from circle15.stages.propose import propose_candidates
 from circle15.stages.run import Inputs, Networks, Progress, Run
@@ -131,7 +131,7 @@ def suggest(
         with run.clock.stage("tables"):
             tables = search.tables(programmes, costs, budget=budget is not None)
         solver = _figures(run, asked, programmes, costs, stop, budget=budget)
-        manifest = dataclasses.replace(begun.manifest, figures={"solver": solver}, crs=inputs.crs)
+        manifest = dataclasses.replace(begun.manifest, figures={"solver": solver}, **told_of(inputs, found))
         with run.clock.stage("write"):
             manifest = dataclasses.replace(manifest, notes=run.notes, started=begun.began, timings=run.clock.timings)
             files = write_plan(out, manifest, _sheets(tables, inputs), inputs.crs)
