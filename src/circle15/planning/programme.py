@@ -18,7 +18,7 @@ from circle15.outputs.manifest import Manifest
 from circle15.outputs.plans import Sheet, write_plan
 from circle15.outputs.write import check_writable
 from circle15.pipeline import with_overrides
-from circle15.plan.ledger import disagreements, ledger_figures, ledger_targets, milestones
+from circle15.plan.ledger import disagreements, is_late, ledger_figures, ledger_targets, milestones
 from circle15.plan.schedule import Schedule
 from circle15.planning.begin import Stop, limits_of, start, told_of
 from circle15.planning.proof import (
@@ -114,22 +114,24 @@ def plan(
                 stop.listening = True
                 found = base.judgement
                 ledger, found_years = with_years(
-                    run, base.inputs, base.networks, found.surveys, found.judged, ledger, limits
+                    run, base.inputs, base.networks, found.surveys, found.judged, ledger, told, limits
                 )
                 stop.listening = False
             proof = prove(run, base, ledger, STATUSES)
             done = rates_when_done(run, base, ledger, told)
+            late = is_late(proof.projects, told)
+            proof = dataclasses.replace(proof, projects=proof.projects.assign(late=late))
         tables = _plan_tables(run, proof, told, found_years, done)
         texts, towns_csv = town_plans(run, proof, told)
         figures = {"verify": summary(proof), "plan": _schedule_figures(run, found_years)}
         manifest = dataclasses.replace(begun.manifest, figures=figures, **told_of(base.inputs, base.judgement))
+        trim(run.store)  # before the files are in place: what is interrupted then has written nothing
         with run.clock.stage("write"):
             manifest = dataclasses.replace(manifest, notes=run.notes, started=begun.began, timings=run.clock.timings)
             files = write_plan(out, manifest, proof_sheets(tables, proof), proof.inputs.crs, texts, towns_csv)
     except Circle15Error as error:
         error.notes = begun.run.notes
         raise
-    trim(begun.run.store)
     folders = sorted({str(Path(name).parent) for name in texts if "/" in name})
     return Planned(out, run.notes, run.clock.timings, files, tables, folders)
 

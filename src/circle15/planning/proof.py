@@ -91,13 +91,13 @@ def verify(
         manifest = dataclasses.replace(
             begun.manifest, figures={"verify": summary(proof)}, **told_of(base.inputs, base.judgement)
         )
+        trim(run.store)  # before the files are in place: what is interrupted then has written nothing
         with run.clock.stage("write"):
             manifest = dataclasses.replace(manifest, notes=run.notes, started=begun.began, timings=run.clock.timings)
             files = write_plan(out, manifest, proof_sheets(shown, proof), proof.inputs.crs)
     except Circle15Error as error:
         error.notes = begun.run.notes
         raise
-    trim(begun.run.store)
     return Verified(out, run.notes, run.clock.timings, files, shown, config.run.as_of)
 
 
@@ -198,7 +198,7 @@ def _tell_new(run: Run, again: Run) -> None:
 
 def _with_contributions(applied: Applied, own: pd.DataFrame) -> gpd.GeoDataFrame:
     """Return the ledger with each project's part; what wasn't applied has none."""
-    again = {*own.columns, "applied"} - {"project_id"}  # a ledger that an earlier verification wrote
+    again = {*own.columns, "applied", "late"} - {"project_id"}  # a ledger that an earlier verification wrote
     ledger = applied.ledger.drop(columns=[c for c in applied.ledger if c in again])
     joined = ledger.merge(own, on="project_id", how="left", validate="one_to_one")
     joined.insert(len(ledger.columns), "applied", applied.counts)

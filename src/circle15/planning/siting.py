@@ -132,13 +132,13 @@ def suggest(
             tables = search.tables(programmes, costs, budget=budget is not None)
         solver = _figures(run, asked, programmes, costs, stop, budget=budget)
         manifest = dataclasses.replace(begun.manifest, figures={"solver": solver}, **told_of(inputs, found))
+        trim(run.store)  # before the files are in place: what is interrupted then has written nothing
         with run.clock.stage("write"):
             manifest = dataclasses.replace(manifest, notes=run.notes, started=begun.began, timings=run.clock.timings)
             files = write_plan(out, manifest, _sheets(tables, inputs), inputs.crs)
     except Circle15Error as error:
         error.notes = run.notes
         raise
-    trim(run.store)
     return Suggested(out, run.notes, run.clock.timings, files, tables, solver, stop.asked.is_set())
 
 

@@ -43,6 +43,7 @@ def with_years(
     surveys: dict[str, ModeSurvey],
     judged: list[Judged],
     ledger: gpd.GeoDataFrame,
+    told: int,
     limits: Limits,
 ) -> tuple[gpd.GeoDataFrame, Schedule | None]:
     """Return the ledger with a year for every planned project that has none yet.
@@ -50,6 +51,13 @@ def with_years(
     Projects that have one keep it: that of their start, else the one that they are planned for, else so many years
     before they open as is built. Those that are started or done without any count from the plan's first. Without
     population only budgets, milestones and earliest years decide, which is noted.
+
+    Parameters
+    ----------
+    told : int
+        The year in which the ledger's status is told: nothing is given an earlier one.
+    limits : Limits
+        Gap and time of the search.
 
     Raises
     ------
@@ -80,6 +88,7 @@ def with_years(
     run.notes.add("plan.no_population", int(free.sum()) if inputs.cells is None else 0, text)
     coverage = coverage_of_projects(run, inputs, networks, surveys, judged, mine)
     earliest = mine["earliest_year"].to_numpy(dtype=np.float64).copy()
+    earliest[free] = np.fmax(earliest[free], told)
     leaving = free & mine["action"].isin(["close", "move"]).to_numpy()
     earliest[leaving] = np.fmax(earliest[leaving], _latest_start(calendar))
     found = find_schedule(

@@ -19,7 +19,7 @@ BoolArray = npt.NDArray[np.bool_]
 OWN = {
     *(column.name for column in (*tables.PROJECTS, *tables.FACILITIES)),
     *("marginal", "domain", "at_least", "geometry", "on_network", "proposed", "decides", "people", "people_alone"),
-    *("people_lost", "site_cost", "runner_up", "runner_up_cost", "applied", "redundant_for_reach"),
+    *("people_lost", "site_cost", "runner_up", "runner_up_cost", "applied", "redundant_for_reach", "late"),
 }
 """Columns of a ledger that speak of the project, or that circle15 fills itself: no attributes of its facility."""
 

@@ -137,7 +137,9 @@ class _Town:
                 "name": row["name"] or row["project_id"],
                 "type": self._zh.get(row["type_id"], row["type_id"]),
                 "means": MEANS_ZH.get(row["means"], row["means"]),
-                "status": f"{STATUS_ZH[row['status']]} {row['status']}" + _other(row["action"]),
+                "status": f"{STATUS_ZH[row['status']]} {row['status']}"
+                + _other(row["action"])
+                + " · late" * row["late"],
                 "cost": _money(row["cost"], currency),
                 "department": row["department"],
                 "closes": "–" if pd.isna(row["closes"]) else f"{int(row['closes'])}",
