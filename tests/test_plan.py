@@ -244,7 +244,9 @@ def best_of_all(calendar, fixed, earliest, cost, weight, needs, serves) -> float
             for start, year, first in zip(starts, fixed, earliest, strict=True)
         )
         for year, budget in zip(calendar.years, calendar.budgets, strict=True):
-            kept &= sum(c for c, start in zip(cost, starts, strict=True) if start == year) <= budget + 1e-9
+            of_year = [(c, math.isnan(own)) for c, own, s in zip(cost, fixed, starts, strict=True) if s == year]
+            left = max(budget - sum(c for c, free in of_year if not free), 0.0)  # what is fixed is paid first
+            kept &= sum(c for c, free in of_year if free) <= left + 1e-9
         for year, percent in zip(calendar.years, calendar.started_percent, strict=False):
             kept &= sum(start <= year for start in starts) >= percent / 100 * len(starts) - 1e-9
         if kept:

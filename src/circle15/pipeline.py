@@ -124,7 +124,7 @@ def compute(
         current = not fresh and is_current(out, manifest.fingerprint)
     if current:
         return _earlier(out, clock)
-    check_writable(out)  # before the work, not after it
+    check_writable(out, "compute")  # before the work, not after it
 
     run = Run(config, catalogue, hashes, open_cache(cache), notes, clock, sensitivity)
     try:

@@ -113,11 +113,11 @@ OVER_BUDGET = "over_budget"
 OPEN_REASONS = {
     NO_SITE_IN_REACH: "no candidate is within the threshold",
     TYPE_NOT_ALLOWED: "candidates are within the threshold, and none of them may take in what is asked for",
-    OTHER_TOWN: "the candidates within the threshold are other towns', which --by town leaves out",
+    OTHER_TOWN: "candidates of other towns would serve it, which --by town leaves out",
     NO_FLOOR_AREA: "candidates are within the threshold, and their floor area does not suffice, or not for all gaps",
     NO_AMOUNT: "an amount is asked for, and [suggest.types] does not say how much a new facility offers",
     TOO_FEW_SITES: "all candidates together are too few or offer too little",
-    OVER_BUDGET: "the budget serves more people elsewhere",
+    OVER_BUDGET: "for the budget other sites serve more people, or closing it brings nobody within reach",
     NEEDS_ATTRIBUTE: "an attribute is asked for, which a site does not tell of",
     OVERRIDDEN: "somebody in the field says that it fails: no site changes that",
 }

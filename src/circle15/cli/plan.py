@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from circle15.cli.common import begin, cache_folder, from_here, out_folder, planning_options, time_limit_option
+from circle15.cli.report import text_of_rate
 from circle15.cli.suggest import EXIT_INTERRUPTED, interruptible
 from circle15.cli.tables import as_document, as_text, money, plain_table
 from circle15.cli.terminal import Stages
@@ -101,9 +102,8 @@ def _tables(found: "Planned") -> str:
     if "programme" in tables:
         table = plain_table("year", "starts", "opens", "cost", "budget", "started")
         for row in tables["programme"].to_dict("records"):
-            percent = "–" if row["started_percent"] != row["started_percent"] else f"{row['started_percent']:.1f} %"
             figures = [f"{row['starts']}", f"{row['opens']}", money(row["cost"]), money(row["budget"])]
-            table.add_row(f"{row['year']}", *figures, percent)
+            table.add_row(f"{row['year']}", *figures, _percent(row["started_percent"]))
         parts += [table, rates_table(tables["effects"])]
     else:
         parts.append(_domains(tables["figures"]))
@@ -118,7 +118,7 @@ def _tables(found: "Planned") -> str:
 def _milestones(milestones: "pd.DataFrame") -> Any:
     table = plain_table("milestone", "due", "asked", "is", "as planned", "verdict")
     for row in milestones.to_dict("records"):
-        shares = [_percent(row[name]) for name in ("target", "value", "value_planned")]
+        shares = [_percent(row[name], row["target"]) for name in ("target", "value", "value_planned")]
         table.add_row(str(row["milestone"]), f"{row['due']}", *shares, f"{row['verdict']} ({row['reason']})")
     return table
 
@@ -137,5 +137,8 @@ def _domains(figures: "pd.DataFrame") -> Any:
     return table
 
 
-def _percent(value: float) -> str:
+def _percent(value: float, target: float = 100.0) -> str:
+    """Return a percentage to a tenth, rounded down where it would read as a target that it misses."""
+    if value < target <= round(value, 1):
+        return text_of_rate(float(value) / 100.0)
     return "–" if value != value else f"{value:.1f} %"  # noqa: PLR0124 - NaN

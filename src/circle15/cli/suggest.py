@@ -178,4 +178,5 @@ def _tables(found: "Suggested", currency: str) -> str:
         f"gap {100 * solver['gap']:.2f} %" + ("" if solver["complete"] else " · search not complete"),
         f"{found.folder}: {', '.join(sorted(found.files))}, run.json",
     ]
-    return as_text(parts, lines)
+    changing = [note.text for note in found.notes.items if note.code == "suggest.facilities_change"]
+    return as_text(parts, [*changing, *lines])

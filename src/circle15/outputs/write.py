@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -128,15 +128,49 @@ def read_rates(folder: Path) -> tuple[dict[str, pd.DataFrame], Notes, dict[str, 
     return read_rate_csvs(folder / "csv"), notes_of(document), dict(document["outputs"]), int(document["rows"]["gaps"])
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, command: str = "compute", inputs: Iterable[Path] = ()) -> None:
     """Raise the `OutputError` that writing a run to `folder` would meet, without writing any.
 
-    For the start of a run: it tells of an unwritable folder, or of another run that is writing there, before hours of
-    work rather than after. Nothing stays behind.
+    For the start of a run: it tells of an unwritable folder, of another run that is writing there, or of files that
+    would be lost, before hours of work rather than after. Nothing stays behind.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    command : str
+        What is to be written: a run of another command is no earlier one of this, and isn't replaced.
+    inputs : iterable of Path
+        Files that this run reads: none of them may be among what it replaces.
     """
     folder = folder.resolve()
+    _refuse_loss(folder, command, {path.resolve() for path in inputs})
     with contextlib.suppress(_NothingToKeep), _told(folder), _made(folder / "csv"), locked(folder), _staging(folder):
         raise _NothingToKeep
+
+
+def _refuse_loss(folder: Path, command: str, inputs: set[Path]) -> None:
+    """Refuse to replace another command's run, a file that this run reads, or a ledger that somebody edited."""
+    earlier = read_manifest(folder)
+    if earlier is None:
+        return
+    other = earlier.get("command", "compute")
+    if other != command:
+        remedy = "Choose another --out, or remove the folder."
+        raise OutputError(Problem(f"holds a run of circle15 {other}, which would be lost", str(folder), remedy=remedy))
+    outputs = earlier.get("outputs")
+    for name, sha256 in outputs.items() if isinstance(outputs, dict) else ():
+        path = folder / name
+        if path.resolve() in inputs:
+            remedy = "Copy it elsewhere and name the copy in the configuration, or choose another --out."
+            raise OutputError(Problem("is read by this run, which would replace it", str(path), remedy=remedy))
+        if PurePosixPath(name).name.startswith(LEDGERS) and path.is_file() and sha256_of(path) != sha256:
+            remedy = "Copy it elsewhere, or choose another --out."
+            raise OutputError(Problem("was edited since it was written, and would be lost", str(path), remedy=remedy))
+
+
+LEDGERS = ("suggestions", "ledger.csv", "projects.csv")
+"""How the names of files begin that people edit."""
 
 
 class _NothingToKeep(Exception):  # noqa: N818 - undoes what was made, is no error

@@ -66,6 +66,14 @@ class Siting:
     need: FloatArray
     gives: sparse.csr_matrix
 
+    def __post_init__(self) -> None:
+        """Refuse what is no number: a row with one would be open for ever, without a word."""
+        for name in ("fixed_cost", "option_cost", "option_area_m2", "need"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"{name} of a siting problem has to be finite")
+        if not np.isfinite(self.gives.data).all() or np.isnan(self.floor_area_m2).any():
+            raise ValueError("what options give and floor areas have to be numbers")
+
     @cached_property
     def by_option(self) -> sparse.csc_matrix:
         """`gives` by columns."""

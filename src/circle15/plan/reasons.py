@@ -94,7 +94,7 @@ def why_open(
     near : int64 array of shape (demands,)
         How many sites are in reach, whatever they may take in.
     elsewhere : bool array of shape (demands,)
-        Whether another town's site would be in reach.
+        Whether another town's site would serve it.
     barred : object array of str, shape (demands,)
         Why no site can close the demand, ``""`` where one may.
     budget : bool
@@ -108,7 +108,7 @@ def why_open(
     conditions = [
         (siting.met(chosen), ""),
         (barred != "", None),
-        ((near == 0) & elsewhere, tables.OTHER_TOWN),
+        (elsewhere & (every < need), tables.OTHER_TOWN),
         (near == 0, tables.NO_SITE_IN_REACH),
         (options == 0, tables.TYPE_NOT_ALLOWED),
         (amount <= 0, tables.NO_AMOUNT),

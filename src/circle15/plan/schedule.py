@@ -77,6 +77,7 @@ def schedule(
     limits: Limits,
     *,
     units: FloatArray | None = None,
+    opens: FloatArray | None = None,
     ids: Sequence[str] = (),
 ) -> Schedule:
     """Give every project a year to start in.
@@ -97,6 +98,8 @@ def schedule(
         Gap and time.
     units : float64 array of shape (projects,), optional
         How many each row stands for where milestones count them; 1 by default.
+    opens : float64 array of shape (projects,), optional
+        The year in which a project whose start is fixed opens; by default so long after it as is built.
     ids : sequence of str
         Names for messages.
 
@@ -107,16 +110,17 @@ def schedule(
     ComputeError
         Naming the budget or milestone that can't be kept to.
     """
-    columns = _Columns.of(calendar, fixed, earliest, ids)
+    given = fixed + calendar.build_years if opens is None else opens
+    columns = _Columns.of(calendar, fixed, earliest, given, ids)
     size = np.ones(len(fixed)) if units is None else units
     model = _model(calendar, columns, cost, size)
     start = _first(calendar, model, columns, cost, size, limits)
-    opens = [_opened(columns, len(fixed), calendar, year) for year in calendar.years]
-    best = most_people(model, opens, coverage, limits, start)
+    steps = [_opened(columns, len(fixed), year) for year in calendar.years]
+    best = most_people(model, steps, coverage, limits, start)
     taken = np.round(best.x) == 1
     year = np.zeros(len(fixed), dtype=np.int64)
     year[columns.project[taken]] = columns.year[taken]
-    people = np.array([coverage.value(np.round(one @ best.x)) for one in opens])
+    people = np.array([coverage.value(np.round(one @ best.x)) for one in steps])
     return Schedule(year, people, best.value, best.bound, best.complete)
 
 
@@ -126,14 +130,18 @@ class _Columns:
 
     project: IntArray
     year: IntArray
+    opens: IntArray
+    free: BoolArray
 
     @classmethod
-    def of(cls, calendar: Calendar, fixed: FloatArray, earliest: FloatArray, ids: Sequence[str]) -> "_Columns":
+    def of(
+        cls, calendar: Calendar, fixed: FloatArray, earliest: FloatArray, opens: FloatArray, ids: Sequence[str]
+    ) -> "_Columns":
         project, year = [], []
         last = calendar.years[-1] - calendar.build_years
         for row, (one, first) in enumerate(zip(fixed, earliest, strict=True)):
-            free = [y for y in calendar.years if y <= last and not y < first]
-            allowed = [int(one)] if np.isfinite(one) else free
+            within = [y for y in calendar.years if y <= last and not y < first]
+            allowed = [int(one)] if np.isfinite(one) else within
             if not allowed:
                 first_year = int(first) if np.isfinite(first) else calendar.years[0]
                 what = (
@@ -145,7 +153,10 @@ class _Columns:
                 )
             project += [row] * len(allowed)
             year += allowed
-        return cls(np.array(project, dtype=np.int64), np.array(year, dtype=np.int64))
+        rows, years = np.array(project, dtype=np.int64), np.array(year, dtype=np.int64)
+        free = np.isnan(fixed)[rows] if len(rows) else np.empty(0, dtype=bool)
+        opening = np.where(free, years + calendar.build_years, np.nan_to_num(opens)[rows] if len(rows) else 0)
+        return cls(rows, years, opening.astype(np.int64), free)
 
 
 def _model(calendar: Calendar, columns: _Columns, cost: FloatArray, units: FloatArray) -> Model:
@@ -156,11 +167,13 @@ def _model(calendar: Calendar, columns: _Columns, cost: FloatArray, units: Float
     rows, lower, upper = [once], [np.ones(projects)], [np.ones(projects)]
     for year, budget in zip(calendar.years, calendar.budgets, strict=True):
         if np.isfinite(budget):
-            scale = (budget if budget > 0 else 1.0) / ROW_SIZE
-            own = np.where(columns.year == year, cost[columns.project], 0.0) / scale
-            rows.append(sparse.csr_matrix(own))
+            # what is fixed is paid first, whether there is enough for it or not; what is left is for the others
+            of_year = np.where(columns.year == year, cost[columns.project], 0.0)
+            left = max(budget - float(of_year[~columns.free].sum()), 0.0)
+            scale = (left if left > 0 else 1.0) / ROW_SIZE
+            rows.append(sparse.csr_matrix(np.where(columns.free, of_year, 0.0) / scale))
             lower.append(np.array([-np.inf]))
-            upper.append(np.array([budget / scale * (1.0 + ENOUGH)]))
+            upper.append(np.array([left / scale * (1.0 + ENOUGH)]))
     for year, needed in milestones(calendar, units.sum()):
         rows.append(sparse.csr_matrix(np.where(columns.year <= year, units[columns.project], 0.0)))
         lower.append(np.array([float(needed)]))
@@ -200,7 +213,8 @@ def _reasons(
     calendar: Calendar, model: Model, columns: _Columns, cost: FloatArray, units: FloatArray, limits: Limits
 ) -> list[Problem]:
     """Return which budget or milestone keeps a schedule from being possible."""
-    budgets = ", ".join(f"{year}: {budget:,.6g}" for year, budget in zip(calendar.years, calendar.budgets, strict=True))
+    named = ", ".join(f"{year}: {budget:,.6g}" for year, budget in zip(calendar.years, calendar.budgets, strict=True))
+    budgets = f"budgets {named}; " if np.isfinite(calendar.budgets).any() else ""
     problems, projects = [], len(units)
     loose = replace(model, row_lower=np.where(np.arange(len(model.row_lower)) < projects, 0.0, -np.inf))
 
@@ -211,7 +225,7 @@ def _reasons(
     started = most(np.ones(len(columns.project)))
     if started < projects:
         what = (
-            f"only {started} of {projects} projects can be started within the yearly budgets ({budgets}); "
+            f"only {started} of {projects} projects can be started within the yearly budgets ({budgets.strip('; ')}); "
             f"all of them cost {cost.sum():,.6g}"
         )
         problems.append(Problem(what, remedy="Raise plan.budgets, add years, or leave projects out."))
@@ -220,15 +234,15 @@ def _reasons(
         if can < needed:
             what = (
                 f"{needed} of {units.sum():g} projects have to be started by the end of {year}, and only {can} can be "
-                f"(budgets {budgets}; earliest years and fixed starts of the ledger)"
+                f"({budgets}earliest years and fixed starts of the ledger)"
             )
             problems.append(Problem(what, remedy="Raise plan.budgets, or lower plan.started_percent."))
     return problems or [Problem("budgets and milestones can't be kept together", remedy="Loosen one of them.")]
 
 
-def _opened(columns: _Columns, projects: int, calendar: Calendar, year: int) -> sparse.csr_matrix:
+def _opened(columns: _Columns, projects: int, year: int) -> sparse.csr_matrix:
     """Return which projects are open at the end of a year, by which columns."""
-    there = np.flatnonzero(columns.year + calendar.build_years <= year)
+    there = np.flatnonzero(columns.opens <= year)
     return sparse.csr_matrix(
         (np.ones(len(there)), (columns.project[there], there)), shape=(projects, len(columns.project))
     )

@@ -82,7 +82,7 @@ def start(
             command=command,
             options=options,
         )
-    check_writable(out)
+    check_writable(out, command, [config.resolve(one) for one in sources])
     return Started(Run(config, catalogue, hashes, open_cache(cache), notes, clock), manifest, began)
 
 

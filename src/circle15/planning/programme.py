@@ -1,6 +1,7 @@
 """`plan`: a ledger by year, its milestones, and each town's plan."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from circle15.outputs.plans import Sheet, write_plan
 from circle15.outputs.write import check_writable
 from circle15.pipeline import with_overrides
 from circle15.plan.ledger import disagreements, is_late, ledger_figures, ledger_targets, milestones
+from circle15.plan.problem import ENOUGH
 from circle15.plan.schedule import Schedule
 from circle15.planning.begin import Stop, limits_of, start, told_of
 from circle15.planning.proof import (
@@ -118,7 +120,7 @@ def plan(
                 )
                 stop.listening = False
             proof = prove(run, base, ledger, STATUSES)
-            done = rates_when_done(run, base, ledger, told)
+            done = rates_when_done(run, ledger, told)
             late = is_late(proof.projects, told)
             proof = dataclasses.replace(proof, projects=proof.projects.assign(late=late))
         tables = _plan_tables(run, proof, told, found_years, done)
@@ -174,7 +176,9 @@ def _reach_milestone(run: Run, proof: Proof, told: int, done: Mapping[str, pd.Da
     due, target = run.config.plan_years[-1], run.standard.target.percent
     then, now = (rates["district"].iloc[0] for rates in (done, proof.after.rates))
     value, promised = (100.0 * float(one["item_rate"]) for one in (then, now))
-    met = bool(value >= target)
+    judged = float(then["passed"] + then["failed"])
+    missing = max(0.0, math.ceil(target / 100.0 * judged - ENOUGH) - float(then["passed"])) if judged else 0.0
+    met = judged > 0 and missing == 0
     reason = tables.TARGET_MET if met else tables.NOT_DUE if told < due else tables.BELOW_TARGET
     row = {
         "milestone": f"reach_{due}",
@@ -187,7 +191,7 @@ def _reach_milestone(run: Run, proof: Proof, told: int, done: Mapping[str, pd.Da
         "value_planned": promised,
         "projects": float(then["passed"] + then["failed"]),
         "counted": float(then["passed"]),
-        "missing": 0.0 if met else float(then["failed"]),
+        "missing": missing,
         "verdict": {tables.TARGET_MET: "pass", tables.NOT_DUE: "exempt", tables.BELOW_TARGET: "fail"}[reason],
         "reason": reason,
     }
@@ -235,7 +239,7 @@ def _count(
         catalogue = load_standard(config.run.standard, config.folder)
         hashes = hash_sources(config, [config.projects.source] if config.projects else [])
         manifest = Manifest(config, catalogue, hashes, code_key(), versions(), bom, command="plan")
-    check_writable(out)
+    check_writable(out, "plan", [config.resolve(config.projects.source)] if config.projects else [])
     try:
         with clock.stage("ledger"):
             ledger = read_projects(config, catalogue, None, None, notes)

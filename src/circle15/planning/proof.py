@@ -22,11 +22,12 @@ from circle15.plan.ledger import ledger_targets
 from circle15.planning.begin import start, told_of
 from circle15.stages.changes import STATUSES as CHANGES
 from circle15.stages.changes import State, contributions, effect_table, item_changes
+from circle15.stages.projects import with_towns
 from circle15.stages.run import Inputs, Networks, Progress, Run
 from circle15.stages.verify import Applied, Proof, choose, last_year, quietly, with_projects
 from circle15.standard.load import load_standard
 from circle15.standard.resolve import Traits
-from circle15.tables import STATUSES
+from circle15.tables import PROJECTS_SOURCE, STATUSES
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ def detect(run: Run) -> tuple[Base, gpd.GeoDataFrame]:
     """Read the ledger and detect without its projects; what is wrong with the ledger is told before the detection."""
     inputs, networks, traits = prepare(run)
     ledger = read_projects(run.config, run.standard, inputs.committees, inputs.facilities, run.notes)
+    ledger = with_towns(run, inputs, ledger)
     return Base(inputs, networks, traits, judge(run, inputs, networks, traits)), ledger
 
 
@@ -157,6 +159,7 @@ def prove(run: Run, base: Base, ledger: gpd.GeoDataFrame, statuses: Sequence[str
     """
     inputs, old = base.inputs, base.judgement
     applied = choose(run, ledger, statuses)
+    _note_changing(run, inputs, applied)
     before = tabulate(run, inputs, old)
     states: list[tuple[str, float, Mapping[str, pd.DataFrame]]] = [("before", float("nan"), before.rates)]
     changed, new, after = inputs, old, before
@@ -182,12 +185,28 @@ def prove(run: Run, base: Base, ledger: gpd.GeoDataFrame, statuses: Sequence[str
     return Proof(inputs, applied, before, after, states, changes, _with_contributions(applied, own))
 
 
-def rates_when_done(run: Run, base: Base, ledger: gpd.GeoDataFrame, told: int) -> Mapping[str, pd.DataFrame]:
-    """Return the rates with those projects alone that are done by a year: what has been reached so far."""
-    quiet = quietly(run)
+def _note_changing(run: Run, inputs: Inputs, applied: Applied) -> None:
+    """Say which facilities open or close by themselves between the ledger's years: each state has those of one year."""
+    if not applied.years:
+        return
+    first, last = applied.years[0], run.config.run.as_of
+    opening = inputs.facilities.table[inputs.facilities.table["opens"].between(first + 1, last)]
+    own = opening[opening["source"] != PROJECTS_SOURCE]["facility_id"]
+    absent = inputs.facilities.absent
+    closing = absent[absent["closes"].between(first + 1, last)]["facility_id"]
+    text = (
+        f"{len(own)} facilities open and {len(closing)} close from {first + 1} to {last} by themselves: every state is "
+        f"that of {last} but for the projects (--as-of gives the state of another year)"
+    )
+    run.notes.add("projects.facilities_change", len(own) + len(closing), text, [*own, *closing])
+
+
+def rates_when_done(run: Run, ledger: gpd.GeoDataFrame, told: int) -> Mapping[str, pd.DataFrame]:
+    """Return the rates of a year with those projects alone that are done by then: what has been reached so far."""
+    quiet = quietly(dataclasses.replace(run, config=with_overrides(run.config, None, told, None)))
+    inputs, networks, traits = prepare(quiet)
     done = choose(quiet, ledger, ("done",))
-    inputs = with_projects(quiet, base.inputs, done, told)
-    return judge_headline(quiet, inputs, base.networks, base.traits)
+    return judge_headline(quiet, with_projects(quiet, inputs, done, told), networks, traits)
 
 
 def _tell_new(run: Run, again: Run) -> None:

@@ -310,7 +310,11 @@ def _figures(
     open_ = int((~first.closed).sum())
     text = f"{open_} of {len(first.closed)} demands stay open; csv/outcomes.csv says why of each"
     run.notes.add("suggest.open", open_, text)
-    _note_not_asked(run, asked)
+    _note_not_asked(run)
+    _note_halves(run, asked, first)
+    amounts = int((asked.demands["requirement_kind"] != "reach").sum())
+    text = f"{amounts} demands are of amounts, presence or the like: a budget counts people within reach, and buys none"
+    run.notes.add("suggest.not_bought", amounts if budget is not None else 0, text)
     return {
         "objective": "cost" if budget is None else "people",
         "value": first.value,
@@ -328,9 +332,18 @@ def _figures(
     }
 
 
-def _note_not_asked(run: Run, asked: Asked) -> None:
+def _note_halves(run: Run, asked: Asked, first: Programme) -> None:
+    """Say of how many items with several failed requirements only some are met: the item stays a gap."""
+    heads = asked.demands.assign(met=first.closed)
+    heads = heads[heads["headline"].astype(bool)]
+    by_item = heads.groupby(["scope_id", "type_id"])["met"].agg(["any", "all"])
+    half = by_item[by_item["any"] & ~by_item["all"]]
+    text = f"{len(half)} items fail several requirements, and only some of these are met: they stay gaps"
+    run.notes.add("suggest.half_closed", len(half), text, [f"{c} × {t}" for c, t in half.index])
+
+
+def _note_not_asked(run: Run) -> None:
     """Say which requirements of towns and the district fail and are not asked to be closed."""
-    del asked
     also = set(run.config.suggest.also)
     others = [one.id for one in run.standard.requirements if one.scope != "committee" and one.id not in also]
     text = (

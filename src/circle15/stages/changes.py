@@ -16,6 +16,7 @@ from circle15.stages.travel import ModeSurvey, all_pairs, renumber
 from circle15.stages.verdicts import count_of_cells, pairs_within
 from circle15.standard.requirements import Reach
 from circle15.standard.resolve import serving_any
+from circle15.tables import OVERRIDDEN
 from circle15.units import FloatArray, within
 
 BoolArray = npt.NDArray[np.bool_]
@@ -202,7 +203,10 @@ def contributions(run: Run, before: State, after: State, ledger: gpd.GeoDataFram
                 _parts(after, one, serving, now),
             )
             _count_people(run, shares, before, after, old[one.requirement.id], one, serving, was, now)
-    idle = (shares.decides == 0) & (shares.people_alone == 0) & (shares.opens == 0) & (shares.people_lost == 0)
+    judged = ledger["type_id"].isin(after.inputs.facilities.covered).to_numpy()
+    text = f"{(~judged).sum()} projects are of types that no source covers, of which nothing can be judged"
+    run.notes.add("projects.not_covered", int((~judged).sum()), text, ledger["project_id"][~judged])
+    idle = judged & (shares.decides == 0) & (shares.people_alone == 0) & (shares.opens == 0) & (shares.people_lost == 0)
     return pd.DataFrame(
         {
             "project_id": ledger["project_id"].to_numpy(dtype=object),
@@ -241,8 +245,9 @@ def _count_items(
     shares: _Shares, old: Judged, new: Judged, gone: tuple[IntArray, IntArray], there: tuple[IntArray, IntArray]
 ) -> None:
     """Add the items of one requirement: a project without its new place, or with its old one again, is left out."""
-    closed = (old.verdict == "fail") & (new.verdict == "pass")
-    opened = (old.verdict != "fail") & (new.verdict == "fail")
+    computed = (old.reason != OVERRIDDEN) & (new.reason != OVERRIDDEN)  # no project changes what somebody checked
+    closed = computed & (old.verdict == "fail") & (new.verdict == "pass")
+    opened = computed & (old.verdict != "fail") & (new.verdict == "fail")
     pairs = pd.concat(
         [
             pd.DataFrame({"committee": there[0], "project": there[1], "step": -1}),
@@ -255,7 +260,7 @@ def _count_items(
     enough = without >= new.rules.min_count[committee]
     helps = closed[committee] & (steps["step"].to_numpy() < 0)
     np.add.at(shares.closes, project[helps], 1)
-    decides = (new.verdict[committee] == "pass") & (old.verdict[committee] != "unknown") & ~enough
+    decides = computed[committee] & (new.verdict[committee] == "pass") & (old.verdict[committee] != "unknown") & ~enough
     np.add.at(shares.decides, project[decides], 1)
     hurts = opened[committee] & (steps["step"].to_numpy() > 0) & enough
     np.add.at(shares.opens, project[hurts], 1)

@@ -15,6 +15,7 @@ from circle15.plan.problem import Siting
 from circle15.plan.schedule import Calendar, Schedule
 from circle15.plan.schedule import schedule as find_schedule
 from circle15.plan.solver import Limits
+from circle15.stages.projects import years_of_effect
 from circle15.stages.run import Inputs, Networks, Run
 from circle15.stages.siting import Asked, cover_people, place_sites, weights_of_people
 from circle15.stages.travel import ModeSurvey
@@ -91,14 +92,19 @@ def with_years(
     earliest[free] = np.fmax(earliest[free], told)
     leaving = free & mine["action"].isin(["close", "move"]).to_numpy()
     earliest[leaving] = np.fmax(earliest[leaving], _latest_start(calendar))
+    # what is past can't be met any more
+    shares = tuple(
+        share if year >= told else 0.0 for year, share in zip(calendar.years, calendar.started_percent, strict=False)
+    )
     found = find_schedule(
-        calendar,
+        dataclasses.replace(calendar, started_percent=shares),
         fixed,
         earliest,
         np.nan_to_num(cost),
         coverage,
         limits,
         units=mine["units"].to_numpy(dtype=np.float64),
+        opens=years_of_effect(mine, calendar.years[-1], calendar.build_years),
         ids=mine["project_id"].tolist(),
     )
     years = ledger.copy()

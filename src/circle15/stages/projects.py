@@ -19,7 +19,16 @@ BoolArray = npt.NDArray[np.bool_]
 OWN = {
     *(column.name for column in (*tables.PROJECTS, *tables.FACILITIES)),
     *("marginal", "domain", "at_least", "geometry", "on_network", "proposed", "decides", "people", "people_alone"),
-    *("people_lost", "site_cost", "runner_up", "runner_up_cost", "applied", "redundant_for_reach", "late"),
+    *(
+        "people_lost",
+        "relative_cost",
+        "site_cost",
+        "runner_up",
+        "runner_up_cost",
+        "applied",
+        "redundant_for_reach",
+        "late",
+    ),
 }
 """Columns of a ledger that speak of the project, or that circle15 fills itself: no attributes of its facility."""
 
@@ -101,6 +110,26 @@ def apply_projects(run: Run, inputs: Inputs, ledger: gpd.GeoDataFrame, year: Flo
     towns = _towns(inputs, joined)
     facilities = dataclasses.replace(inputs.facilities, table=joined.drop(columns=["_town", "_fresh"]))
     return dataclasses.replace(inputs, facilities=facilities, facility_town=towns)
+
+
+def with_towns(run: Run, inputs: Inputs, ledger: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the ledger with the towns that it leaves blank: by the place, else the facility's that is changed.
+
+    Projects that have neither stay without a town, and are noted: they are in no town's plan.
+    """
+    town = ledger["town_id"].to_numpy(dtype=object).copy()
+    real = (ledger["marginal"] == "").to_numpy(dtype=bool)
+    placed = np.flatnonzero(real & (town == "") & ledger.geometry.notna().to_numpy())
+    if len(placed):
+        asked = ledger.iloc[placed][["project_id", "geometry"]].rename(columns={"project_id": "facility_id"})
+        town[placed] = facility_towns(asked, inputs.committees, Notes())
+    of = dict(zip(inputs.facilities.table["facility_id"], inputs.facility_town, strict=True))
+    rest = np.flatnonzero(real & (town == ""))
+    town[rest] = [of.get(name, "") for name in ledger["facility_id"].to_numpy(dtype=object)[rest]]
+    lost = real & (town == "")
+    text = f"{lost.sum()} projects are of no town: they are in no town's plan"
+    run.notes.add("projects.no_town", int(lost.sum()), text, ledger["project_id"][lost])
+    return ledger.assign(town_id=town)
 
 
 def _note(notes: Notes, absent: list[str], endless: list[str]) -> None:

@@ -69,7 +69,7 @@ class Asked:
     near : int64 array of shape (demands,)
         How many sites are in reach at all, whatever they may take in.
     elsewhere : bool array of shape (demands,)
-        Whether a site of another town could serve it, were it allowed to.
+        Whether another town's site may take in what is asked, and is in reach.
     """
 
     siting: Siting
@@ -256,7 +256,8 @@ def build_siting(
             (town[site] == part["town_id"].to_numpy()[demand]) | (not by_town) | (part["scope"].iloc[0] != "committee")
         )
         near[mine] = np.bincount(demand[allowed], minlength=len(mine))
-        elsewhere[mine[demand[~allowed]]] = True
+        abroad, _ = of_option.serving(site[~allowed], requirement)
+        elsewhere[mine[demand[~allowed][abroad]]] = True
         open_ = allowed & (part["barred"].to_numpy()[demand] == "")
         pair, option = of_option.serving(site[open_], requirement)
         offer = of_option.offers(requirement)[option]
@@ -400,8 +401,10 @@ def _shared(
     ours = inputs.cell_committee >= 0
     persons = np.bincount(inputs.cell_committee[ours], weights=counted[ours], minlength=n)
     chosen = matrix[part["committee"].to_numpy()].tocoo()
-    share = chosen.data / whole[chosen.col] / persons[part["committee"].to_numpy()[chosen.row]]
-    return chosen.row.astype(np.int64), chosen.col.astype(np.int64), requirement.per * share
+    use = chosen.data > 0  # cells without people are in reach of sites, and share nothing
+    row, col = chosen.row[use].astype(np.int64), chosen.col[use].astype(np.int64)
+    share = chosen.data[use] / whole[col] / persons[part["committee"].to_numpy()[row]]
+    return row, col, requirement.per * share
 
 
 # people ------------------------------------------------------------------------------------------------------------

@@ -34,8 +34,9 @@ def suggestion_table(
     -------
     GeoDataFrame
         Columns of `tables.PROJECTS`, then what a reader wants to know of each: ``earliest_year``, ``proposed``,
-        ``closes``, ``decides``, ``people``, ``site_cost``, ``runner_up``, ``runner_up_cost``. The fixed cost of a site
-        is divided evenly among its projects, so that costs add up.
+        ``closes``, ``decides``, ``people``, ``relative_cost``, ``site_cost``, ``runner_up``, ``runner_up_cost``. The
+        fixed cost of a site is divided evenly among its projects, so that costs add up. Relative costs stand in a
+        column of their own: read again as a ledger's they would be taken for money.
     """
     siting, candidates, chosen = asked.siting, asked.candidates, programme.chosen
     duty = duties(siting, chosen)
@@ -69,7 +70,7 @@ def suggestion_table(
             "units": 1,
             "capacity": costs.capacity(type_id),
             "floor_area_m2": costs.floor_area_m2(type_id),
-            "cost": siting.option_cost[row] + share,
+            "cost": np.nan if costs.relative else siting.option_cost[row] + share,
             "department": [departments_of(run, one) for one in type_id],
             "candidate_id": here["candidate_id"].to_numpy(dtype=object),
             "name": [f"{name} · {zh[one]}" if name else zh[one] for name, one in zip(own, type_id, strict=True)],
@@ -78,6 +79,7 @@ def suggestion_table(
             "closes": duty.closes,
             "decides": duty.decides,
             "people": people[row],
+            "relative_cost": siting.option_cost[row] + share if costs.relative else np.nan,
             "site_cost": siting.fixed_cost[site],
             "runner_up": np.where(second >= 0, [f"{n}/{t}" for n, t in zip(names, types, strict=True)], ""),
             "runner_up_cost": duty.runner_up_cost,
@@ -181,7 +183,7 @@ def _bill(suggestions: pd.DataFrame, by: str, key: pd.Series, order: Sequence[st
             "key": one,
             "sites": int(part["candidate_id"].nunique()),
             "projects": len(part),
-            "cost": float(part["cost"].sum()),
+            "cost": float(part["cost"].fillna(part["relative_cost"]).sum()),
             "closes": int(part["closes"].sum()),
         }
         for one in order
