@@ -295,7 +295,7 @@ def test_what_planning_prints_and_writes_is_documented(planned, name):
     manifest = json.loads(text(planned[name] / "run.json"))
     source = ROOT / "configs" / ("sample.toml" if name == "suggest" else "plans/pudong-2021-2023.toml")
     path = source if name in ("suggest", "counted") else planned["verify"].parent / "again.toml"
-    out = planned["verify"].parent / "json"
+    out = planned["verify"].parent / f"json-{name}"
     cache = planned["verify"].parent / "cache"
     result = CliRunner().invoke(
         cli.circle15, [command, str(path), "--out", str(out), "--cache", str(cache), "-q", "--json"]

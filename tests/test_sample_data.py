@@ -176,7 +176,7 @@ def test_two_runs_write_the_same_bytes(script, remade, tmp_path):
     script.make(tmp_path)
     files = sorted(p.name for p in remade.iterdir())
     assert files == sorted(p.name for p in tmp_path.iterdir())
-    assert len(files) == 12
+    assert len(files) == 13
     for name in files:
         digests = {hashlib.sha256((folder / name).read_bytes()).hexdigest() for folder in (remade, tmp_path)}
         assert len(digests) == 1, name

@@ -19,7 +19,7 @@ from circle15.outputs.manifest import Manifest
 from circle15.outputs.plans import Sheet, write_plan
 from circle15.outputs.write import check_writable
 from circle15.pipeline import with_overrides
-from circle15.plan.ledger import disagreements, is_late, ledger_figures, ledger_targets, milestones
+from circle15.plan.ledger import disagreements, ledger_figures, ledger_targets, milestones
 from circle15.plan.problem import ENOUGH
 from circle15.plan.schedule import Schedule
 from circle15.planning.begin import Stop, limits_of, start, told_of
@@ -32,6 +32,7 @@ from circle15.planning.proof import (
     rates_when_done,
     scratch,
     summary,
+    told_late,
 )
 from circle15.stages.programme import calendar_of, with_years
 from circle15.stages.programme import programme_table as programme_by_year
@@ -119,10 +120,8 @@ def plan(
                     run, base.inputs, base.networks, found.surveys, found.judged, ledger, told, limits
                 )
                 stop.listening = False
-            proof = prove(run, base, ledger, STATUSES)
+            proof = told_late(prove(run, base, ledger, STATUSES), told)
             done = rates_when_done(run, ledger, told)
-            late = is_late(proof.projects, told)
-            proof = dataclasses.replace(proof, projects=proof.projects.assign(late=late))
         tables = _plan_tables(run, proof, told, found_years, done)
         texts, towns_csv = town_plans(run, proof, told)
         figures = {"verify": summary(proof), "plan": _schedule_figures(run, found_years)}

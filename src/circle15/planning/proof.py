@@ -18,7 +18,7 @@ from circle15.errors import Circle15Error, InputError, Notes
 from circle15.inputs.projects import read_projects
 from circle15.outputs.plans import Sheet, write_plan
 from circle15.pipeline import Judgement, judge, judge_headline, prepare, tabulate, with_overrides
-from circle15.plan.ledger import ledger_targets
+from circle15.plan.ledger import is_late, ledger_targets
 from circle15.planning.begin import start, told_of
 from circle15.stages.changes import STATUSES as CHANGES
 from circle15.stages.changes import State, contributions, effect_table, item_changes
@@ -87,7 +87,7 @@ def verify(
     try:
         with scratch(run) as run:
             base, ledger = detect(run)
-            proof = prove(run, base, ledger, statuses)
+            proof = told_late(prove(run, base, ledger, statuses), run.config.run.as_of)
             shown = proof_tables(run, proof)
         manifest = dataclasses.replace(
             begun.manifest, figures={"verify": summary(proof)}, **told_of(base.inputs, base.judgement)
@@ -199,6 +199,11 @@ def _note_changing(run: Run, inputs: Inputs, applied: Applied) -> None:
         f"that of {last} but for the projects (--as-of gives the state of another year)"
     )
     run.notes.add("projects.facilities_change", len(own) + len(closing), text, [*own, *closing])
+
+
+def told_late(proof: Proof, told: int) -> Proof:
+    """Return the proof with a mark on the projects that are late in a year."""
+    return dataclasses.replace(proof, projects=proof.projects.assign(late=is_late(proof.projects, told)))
 
 
 def rates_when_done(run: Run, ledger: gpd.GeoDataFrame, told: int) -> Mapping[str, pd.DataFrame]:

@@ -179,6 +179,7 @@ def _candidates(
     """Return the sites of the configuration, or proposed ones, with their towns; those that come too late are out."""
     if given is None:
         gaps = demands[demands["committee"] >= 0][["committee", "type_id"]]
+        gaps = gaps.assign(type_id=gaps["type_id"].str.split("|")).explode("type_id")
         gaps = pd.concat([gaps, pd.DataFrame(left_out, columns=["committee", "type_id"])], ignore_index=True)
         given = propose_candidates(run, inputs, networks, gaps, _left_out(inputs, found))
         given[PROPOSED] = True

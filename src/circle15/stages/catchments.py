@@ -17,7 +17,7 @@ from circle15.assess.reach import Access
 from circle15.assess.supply import Supply, enough, judge_amount, supply_of
 from circle15.network.catchment import CatchmentPairs
 from circle15.stages.run import Inputs, Networks, Run, xy_of
-from circle15.stages.travel import ModeSurvey, all_pairs, lost_facilities, near_any, places_by, renumber
+from circle15.stages.travel import ModeSurvey, all_pairs, blocks_of, lost_facilities, near_any, places_by, renumber
 from circle15.standard.requirements import Provision
 from circle15.standard.resolve import Rules
 from circle15.units import FloatArray, minutes_to_s, speed_m_per_s
@@ -124,13 +124,15 @@ def _cell_access(
         gone = lost_facilities(networks.of[mode], every, len(supply.serving))
         reach_m = limit_s * speed_m_per_s(networks.of[mode].max_kmh)
         lost[rows] = near_any(inputs, gone[supply.high[gone] > 0], cell_at[rows], reach_m)
-        places = renumber(every, serving, len(supply.serving))
-
-        pairs = all_pairs(run, networks.key, networks.of[mode], snapped, places, limit_s)
-        cell.append(rows[pairs.cell])
-        facility.append(serving[pairs.facility])
-        time_s.append(pairs.time_s)
-    joined = CatchmentPairs(np.concatenate(cell), np.concatenate(facility), np.concatenate(time_s))
+        for block in blocks_of(inputs.facilities.table):
+            own = np.intersect1d(serving, block)
+            if len(own):
+                places = renumber(every, own, len(supply.serving))
+                pairs = all_pairs(run, networks.key, networks.of[mode], snapped, places, limit_s)
+                cell.append(rows[pairs.cell])
+                facility.append(own[pairs.facility])
+                time_s.append(pairs.time_s)
+    joined = _in_order(np.concatenate(cell), np.concatenate(facility), np.concatenate(time_s))
     weights = pair_weights(requirement, joined.time_s, limit_s, speed)
     low = two_step(joined.cell, joined.facility, weights, people, supply.low).access
     high, endless_cell = low, np.zeros(len(people), dtype=bool)
@@ -139,6 +141,12 @@ def _cell_access(
         high = two_step(joined.cell, joined.facility, weights, people, np.where(endless, 0.0, supply.high)).access
         endless_cell[joined.cell[endless[joined.facility] & (weights > 0)]] = True
     return _CellAccess(low, high, endless_cell, lost, known)
+
+
+def _in_order(cell: IntArray, facility: IntArray, time_s: FloatArray) -> CatchmentPairs:
+    """Return pairs by facility and cell: sums have their last digits from the order, whatever blocks there were."""
+    order = np.lexsort((cell, facility))
+    return CatchmentPairs(cell[order], facility[order], time_s[order])
 
 
 def modes_of_cells(requirement: Provision, rules: Rules, inputs: Inputs) -> npt.NDArray[np.object_]:
