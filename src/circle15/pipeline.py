@@ -254,7 +254,8 @@ def judge_headline(run: Run, inputs: Inputs, networks: Networks, traits: Traits)
 
 def tabulate(run: Run, inputs: Inputs, found: Judgement) -> Results:
     """Make the tables of what was judged; the service circles are still to be drawn."""
-    results = assemble(run, inputs, found.judged, found.scopes, found.checks, found.surveys)
+    with run.clock.stage("verdicts"):
+        results = assemble(run, inputs, found.judged, found.scopes, found.checks, found.surveys)
     return dataclasses.replace(results, overrides=found.overrides, sensitivity=found.sensitivity)
 
 
@@ -263,8 +264,7 @@ def _detect(run: Run, manifest: Manifest) -> tuple[Results, Manifest]:
     clock = run.clock
     inputs, networks, traits = prepare(run)
     found = judge(run, inputs, networks, traits)
-    with clock.stage("verdicts"):
-        results = tabulate(run, inputs, found)
+    results = tabulate(run, inputs, found)
     surveys = found.surveys
     with clock.stage("circles"):
         results = dataclasses.replace(results, circles=draw(run, inputs, surveys))
