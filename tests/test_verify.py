@@ -35,7 +35,7 @@ def close(project_id: str, facility_id: str = "F", year: int = 2024) -> dict:
 
 
 def run_of(folder: Path, projects, rules: str = REACH, committees=THREE, facilities=(F,), **more) -> Verified:
-    options = {name: more.pop(name) for name in ("as_of_run", "statuses") if name in more}
+    options = {name: more.pop(name) for name in ("as_of_run", "statuses", "cache") if name in more}
     if "as_of_run" in options:
         options["as_of"] = options.pop("as_of_run")
     cells, sections = more.pop("cells", CELLS), more.pop("sections", PLAN)
@@ -554,6 +554,39 @@ def test_a_ledger_is_needed(tmp_path, capsys):
         err = capsys.readouterr().err
         assert "no section [projects]" in err
         assert "config.toml" in err
+
+
+def test_a_store_answers_for_nothing_else(tmp_path):
+    """One store for ledgers, facilities, rules, people and checks that differ a little: each as without a store.
+
+    Every state is asked for twice, the second time out of the store.
+    """
+    moved, capacity = {**F, "x": 601}, {**F, "capacity": 12}
+    limit = REACH.replace("minutes = 15", "minutes = 10")
+    assert limit != REACH
+    states: list[tuple[list, dict]] = [
+        ([project("P", 2000)], {}),
+        ([project("P", 2000.5)], {}),
+        ([project("P", 2000), close("Q")], {}),
+        ([project("P", 2000), project("Q", 300, 2025)], {}),
+        ([project("P", 2000), project("Q", 300, 2025)], {"as_of_run": 2024}),
+        ([project("P", 2000, status="started"), close("Q")], {"statuses": ("planned",)}),
+        ([project("P", 2000)], {"facilities": [moved, FB]}),
+        ([project("P", 2000)], {"facilities": [capacity, FB]}),
+        ([project("P", 2000)], {"rules": limit}),
+        ([project("P", 2000)], {"cells": CELLS[1:]}),
+    ]
+    for number, (rows, more) in enumerate(states):
+        folder = tmp_path / "same"  # the same paths: nothing but content tells the states apart
+        shutil.rmtree(folder, ignore_errors=True)
+        alone = run_of(folder, rows, **more)
+        wanted = {path.name: path.read_bytes() for path in (alone.folder / "csv").glob("*.csv")}
+        assert len(wanted) > 5
+        for _ in range(2):
+            shutil.rmtree(folder)
+            stored = run_of(folder, rows, cache=tmp_path / "store", **more)
+            found = {path.name: path.read_bytes() for path in (stored.folder / "csv").glob("*.csv")}
+            assert found == wanted, (number, [name for name in wanted if found[name] != wanted[name]])
 
 
 def test_what_is_printed(tmp_path, capsys):

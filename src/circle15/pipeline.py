@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 
 from circle15.assess.assemble import Judged
-from circle15.cache import code_key, open_cache, trim, versions
+from circle15.cache import code_key, hash_of, open_cache, trim, versions
 from circle15.config import Config
 from circle15.errors import Circle15Error, Notes
-from circle15.outputs.manifest import Manifest, is_current
+from circle15.outputs.manifest import PLANNING, Manifest, is_current
 from circle15.outputs.write import check_writable, read_rates, write_run
 from circle15.stages.explain import Case, check_type, explain_one, row_of_committee
 from circle15.stages.overrides import override
@@ -28,7 +28,7 @@ from circle15.stages.run import Clock, Inputs, Networks, Progress, RuleBook, Run
 from circle15.stages.scopes import judge_scopes
 from circle15.stages.sensitivity import factors, find_turning, scaled
 from circle15.stages.traits import place_facilities, traits_of
-from circle15.stages.travel import ModeSurvey, survey_modes
+from circle15.stages.travel import ModeSurvey, content_of, survey_modes
 from circle15.stages.verdicts import judge_all, note_providers
 from circle15.standard.load import load_standard
 from circle15.standard.resolve import Traits
@@ -229,15 +229,20 @@ def judge(run: Run, inputs: Inputs, networks: Networks, traits: Traits) -> Judge
     book = resolve(run.standard, traits)
     every_speed = [book, *(scaled(book, f) for f in factors(run.sensitivity))] if run.sensitivity else [book]
     surveys = survey_modes(run, inputs, networks, [pair for one in every_speed for pair in one])
-    with run.clock.stage("verdicts"):
-        note_providers(run.standard, inputs.facilities, run.notes)
-        judged = judge_all(run, inputs, networks, surveys, book)
-        scopes, checks = judge_scopes(run, inputs, networks, surveys)
+
+    def make(notes: Notes) -> tuple[Any, ...]:
+        own = dataclasses.replace(run, notes=notes)
+        note_providers(run.standard, inputs.facilities, notes)
+        judged = judge_all(own, inputs, networks, surveys, book)
+        scopes, checks = judge_scopes(own, inputs, networks, surveys)
         turning = None
         if run.sensitivity:
-            turning = find_turning(run, inputs, networks, surveys, book, judged, run.sensitivity)
-        judged, overrides = override(run, inputs, judged)
-    return Judgement(book, surveys, judged, scopes, checks, overrides, turning)
+            turning = find_turning(own, inputs, networks, surveys, book, judged, run.sensitivity)
+        judged, overrides = override(own, inputs, judged)
+        return judged, scopes, checks, overrides, turning
+
+    with run.clock.stage("verdicts"):
+        return Judgement(book, surveys, *run.kept(make, "verdicts", state_key(run, inputs)))
 
 
 def judge_headline(run: Run, inputs: Inputs, networks: Networks, traits: Traits) -> dict[str, pd.DataFrame]:
@@ -246,10 +251,36 @@ def judge_headline(run: Run, inputs: Inputs, networks: Networks, traits: Traits)
     heads = {rules.type_id for one, rules in every if one.headline}
     first = {rules.type_id: one.id for one, rules in reversed(every) if rules.type_id not in heads}
     book = [(one, rules) for one, rules in every if one.headline or first.get(rules.type_id) == one.id]
-    surveys = survey_modes(run, inputs, networks, book)
-    with run.clock.stage("verdicts"):
-        judged, _ = override(run, inputs, judge_all(run, inputs, networks, surveys, book))
-        return rates_of(run, inputs, judged)
+
+    def make(notes: Notes) -> dict[str, pd.DataFrame]:
+        own = dataclasses.replace(run, notes=notes)
+        surveys = survey_modes(own, inputs, networks, book)
+        with run.clock.stage("verdicts"):
+            judged, _ = override(own, inputs, judge_all(own, inputs, networks, surveys, book))
+            return rates_of(own, inputs, judged)
+
+    rates: dict[str, pd.DataFrame] = run.kept(make, "rates", state_key(run, inputs))
+    return rates
+
+
+def state_key(run: Run, inputs: Inputs) -> str:
+    """Return a hash of all that verdicts depend on: settings, files, and the facilities with any projects applied."""
+    facilities = inputs.facilities
+    table = pd.DataFrame(facilities.table.drop(columns=facilities.table.geometry.name))
+    return hash_of(
+        str(run.config.folder),
+        run.config.model_dump(mode="json", exclude=PLANNING),
+        run.standard.sha256,
+        run.hashes,
+        run.sensitivity,
+        [str(name) for name in table],
+        pd.util.hash_pandas_object(table, index=False).to_numpy(),
+        content_of(facilities.table.geometry.to_numpy()),
+        pd.util.hash_array(inputs.facility_town),
+        facilities.covered,
+        facilities.extents,
+        pd.util.hash_pandas_object(facilities.absent, index=False).to_numpy(),
+    )
 
 
 def tabulate(run: Run, inputs: Inputs, found: Judgement) -> Results:

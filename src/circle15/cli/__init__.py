@@ -5,6 +5,7 @@ input; 4 failed while computing; 5 output cannot be written; 70 a bug; 130 inter
 """
 
 import contextlib
+import gc
 import io
 import signal
 import sys
@@ -34,6 +35,8 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 """Of a help text that nobody reads to its end, as every Unix command does; a run that is done stays 0."""
 PROBLEMS_SHOWN = 50
+GC_THRESHOLDS = (200_000, 20, 100)
+"""Tables of text are millions of objects without cycles: looking through them as often as Python does takes 10 %."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -60,6 +63,7 @@ circle15.add_command(standards)
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    gc.set_threshold(*GC_THRESHOLDS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows no Chinese is no reason to fail

@@ -103,7 +103,9 @@ def _cells(values: pd.Series, name: str, defused: list[str]) -> list[str]:
         return _each(whole, lambda v: "" if v is None else str(v))
     if values.dtype == np.float64:
         places = DEGREES_DECIMALS if name in {"lon", "lat"} else decimals_of(name)
-        return _each(values.tolist(), lambda v: _number(v, places))
+        code, different = pd.factorize(values.to_numpy())  # NaN has the code -1
+        written = [*(_number(value, places) for value in different.tolist()), ""]
+        return [written[one] for one in code.tolist()]
     texts = values.tolist()
     cells = _each(texts, _defuse)
     defused += [text for text, cell in zip(texts, cells, strict=True) if text is not None and text != cell]
@@ -117,8 +119,6 @@ def _each(values: list[Any], write: Callable[[Any], str]) -> list[str]:
 
 
 def _number(value: float, places: int | None) -> str:
-    if value != value:  # noqa: PLR0124 - NaN
-        return ""
     if places is None:
         return f"{value:.{OTHER_DECIMALS}f}".rstrip("0").rstrip(".")
     return f"{value:.{places}f}"

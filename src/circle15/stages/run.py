@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyproj
+import shapely
 
 from circle15.cache import kept
 from circle15.config import Config
@@ -194,4 +195,5 @@ class Inputs:
 
 def xy_of(points: gpd.GeoDataFrame) -> FloatArray:
     """Return the coordinates of point geometries, shape (points, 2)."""
-    return np.stack([points.geometry.x.to_numpy(), points.geometry.y.to_numpy()], axis=1)
+    shapes = points.geometry.to_numpy()
+    return np.stack([shapely.get_x(shapes), shapely.get_y(shapes)], axis=1)

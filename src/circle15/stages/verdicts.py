@@ -272,7 +272,7 @@ def _lost_nearby(
     limit_s: FloatArray,
 ) -> BoolArray:
     """Return which points have a facility that is off the network within their limit by straight line."""
-    lost = one.lost[inputs.facilities.table["type_id"].isin(serving).to_numpy()[one.lost]]
+    lost = one.lost[inputs.facilities.table["type_id"].iloc[one.lost].isin(serving).to_numpy()]
     return near_any(inputs, lost, points, limit_s * speed_m_per_s(one.router.network.max_kmh))
 
 
