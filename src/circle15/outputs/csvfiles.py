@@ -69,10 +69,14 @@ def read_rate_csvs(folder: Path) -> dict[str, pd.DataFrame]:
     for name in (*RATE_LAYOUTS, "targets"):
         table = pd.read_csv(folder / f"{name}.csv", dtype=ids, keep_default_na=False, na_values=[""])
         for column in (c for c in ids if c in table):
-            text = table[column].fillna("").astype(object)
-            table[column] = text.map(lambda t: t[1:] if DEFUSED.match(t) else t)
+            table[column] = undefuse(table[column].fillna(""))
         rates[name] = table
     return rates
+
+
+def undefuse(texts: pd.Series) -> pd.Series:
+    """Return text as it was before it was written: without the ``'`` before what looks like a formula."""
+    return texts.astype(object).map(lambda text: text[1:] if DEFUSED.match(text) else text)
 
 
 class _NewlineEnds:

@@ -20,6 +20,8 @@ from circle15.config import LedgerConfig
 from circle15.errors import Note, Notes
 
 RUN_JSON = "run.json"
+FORMAT = 1
+"""Of a run's folder: it counts up when tables or columns that are read again change their name or meaning."""
 PLANNING = {"candidates", "projects", "suggest", "plan"}
 """Sections of a configuration that a detection does not read."""
 NOTE_ROWS = 20
@@ -113,6 +115,7 @@ class Manifest:
         """
         document: dict[str, Any] = plain(
             {
+                "format": FORMAT,
                 "fingerprint": self.fingerprint,
                 **self._decides(),
                 "as_of": self.config.run.as_of,
