@@ -17,7 +17,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldE
 from pyproj import CRS
 
 from circle15.errors import Notes, OutputError, Problem
-from circle15.outputs.columns import CELLS, CIRCLES, FACILITIES, RATE_LAYOUTS, arrange, geometry_of
+from circle15.outputs.columns import CELLS, CIRCLES, COMMITTEES, FACILITIES, RATE_LAYOUTS, arrange, geometry_of
 from circle15.tables import Results, flat
 
 GDAL_OPTIONS = {
@@ -98,24 +98,19 @@ def write_layers(layers: Iterable[Layer], path: Path, crs: CRS | str, notes: Not
 
 def _layers(results: Results, tables: dict[str, pd.DataFrame]) -> Iterator[Layer]:
     """Yield every layer, the ones that a map shows on top first."""
-    centres = geometry_of(results.committees)
     committees = tables["committees"]
     rows = committees.index.to_numpy()
+    centres = geometry_of(results.committees)
     row_of = pd.Series(rows, index=committees["committee_id"].to_numpy(dtype=object))
 
     def at_centres(name: str, description: str) -> Layer:
         table = tables[name]
         return Layer(name, table, centres[row_of.loc[table["committee_id"].tolist()]], "Point", description)
 
-    yield Layer("committees", committees, centres[rows], "Point", "Committees at their centres, all items counted")
-    areas = geometry_of(results.committees, "area")[rows] if "area" in results.committees else np.array([None])
-    if not shapely.is_missing(areas).all():
-        yield from _by_family("committee_areas", committees, areas, "Committees as areas", main=AREAS)
+    yield from _committee_layers(results, committees)
     yield at_centres("verdicts", "One point a committee and requirement, at the committee's centre")
     yield at_centres("gaps", "Failed headline requirements, at the committee's centre")
-    facilities = arrange(results.facilities, FACILITIES)
-    shapes = geometry_of(results.facilities)[facilities.index]
-    yield from _by_family("facilities", facilities, shapes, "Facilities as given", main=POINTS)
+    yield from _facility_layers(results)
     checks = tables["facility_checks"]
     if len(checks):
         row = pd.Series(np.arange(len(results.facilities)), index=results.facilities["facility_id"].to_numpy())
@@ -125,14 +120,40 @@ def _layers(results: Results, tables: dict[str, pd.DataFrame]) -> Iterator[Layer
         cells = arrange(results.cells, CELLS)
         shapes = geometry_of(results.cells)[cells.index]
         yield Layer("cells", cells, shapes, "Point", "Population cells and the committee that they belong to")
-    towns = arrange(results.towns, RATE_LAYOUTS["towns"])
-    shapes = geometry_of(results.towns)[towns.index]
-    main = AREAS if (FAMILY[shapely.get_type_id(shapes)] == AREAS).any() else POINTS
-    yield from _by_family("towns", towns, shapes, "Rates by town", main=main)
+    yield from _town_layers(results)
     circles = arrange(results.circles, CIRCLES)
     shapes = geometry_of(results.circles)[circles.index]
     what = "What each committee's centre reaches"
     yield from _by_family("service_circles", circles, shapes, what, main=AREAS, multi=True)
+
+
+def map_layers(results: Results) -> Iterator[Layer]:
+    """Yield what a map of another command's results stands on: committees, facilities and towns."""
+    yield from _committee_layers(results, arrange(results.committees, COMMITTEES))
+    yield from _facility_layers(results)
+    yield from _town_layers(results)
+
+
+def _committee_layers(results: Results, committees: pd.DataFrame) -> Iterator[Layer]:
+    rows = committees.index.to_numpy()
+    centres = geometry_of(results.committees)[rows]
+    yield Layer("committees", committees, centres, "Point", "Committees at their centres, all items counted")
+    areas = geometry_of(results.committees, "area")[rows] if "area" in results.committees else np.array([None])
+    if not shapely.is_missing(areas).all():
+        yield from _by_family("committee_areas", committees, areas, "Committees as areas", main=AREAS)
+
+
+def _facility_layers(results: Results) -> Iterator[Layer]:
+    facilities = arrange(results.facilities, FACILITIES)
+    shapes = geometry_of(results.facilities)[facilities.index]
+    yield from _by_family("facilities", facilities, shapes, "Facilities as given", main=POINTS)
+
+
+def _town_layers(results: Results) -> Iterator[Layer]:
+    towns = arrange(results.towns, RATE_LAYOUTS["towns"])
+    shapes = geometry_of(results.towns)[towns.index]
+    main = AREAS if (FAMILY[shapely.get_type_id(shapes)] == AREAS).any() else POINTS
+    yield from _by_family("towns", towns, shapes, "Rates by town", main=main)
 
 
 def _by_family(

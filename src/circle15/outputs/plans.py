@@ -64,6 +64,7 @@ def write_plan(
     crs: pyproj.CRS | None,
     texts: Mapping[str, str] | None = None,
     tables: Mapping[str, pd.DataFrame] | None = None,
+    beneath: Sequence[Layer] = (),
 ) -> dict[str, str]:
     """Write tables and texts into a run's folder.
 
@@ -81,6 +82,8 @@ def write_plan(
         Further files, by name relative to `folder`.
     tables : mapping of str to DataFrame
         Further CSV files, by name relative to `folder`, without their ending.
+    beneath : sequence of Layer
+        Further layers of the GeoPackage, below those of the sheets: what their map stands on.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def write_plan(
 
     def fill(staging: Path) -> tuple[list[str], dict[str, int]]:
         arranged = {one.name: arrange(one.table, _layout(one.name)) for one in sheets}
-        layers = [_layer(one, arranged[one.name]) for one in sheets if one.points is not None]
+        layers = [*(_layer(one, arranged[one.name]) for one in sheets if one.points is not None), *beneath]
         names = []
         if layers and crs is not None:
             write_layers(layers, staging / GEOPACKAGE, crs, manifest.notes)

@@ -15,6 +15,7 @@ from circle15.cache import code_key, trim, versions
 from circle15.config import Config, LedgerConfig, PlanConfig
 from circle15.errors import Circle15Error, Notes
 from circle15.inputs.projects import read_projects
+from circle15.outputs.geopackage import map_layers
 from circle15.outputs.manifest import Manifest
 from circle15.outputs.plans import Sheet, write_plan
 from circle15.outputs.write import check_writable
@@ -129,7 +130,8 @@ def plan(
         trim(run.store)  # before the files are in place: what is interrupted then has written nothing
         with run.clock.stage("write"):
             manifest = dataclasses.replace(manifest, notes=run.notes, started=begun.began, timings=run.clock.timings)
-            files = write_plan(out, manifest, proof_sheets(tables, proof), proof.inputs.crs, texts, towns_csv)
+            sheets, beneath = proof_sheets(tables, proof), list(map_layers(proof.after))
+            files = write_plan(out, manifest, sheets, proof.inputs.crs, texts, towns_csv, beneath)
     except Circle15Error as error:
         error.notes = begun.run.notes
         raise
@@ -152,14 +154,7 @@ def _plan_tables(
     counted = _counted(run.config, run.standard, ledger, told)
     reach = _reach_milestone(run, proof, told, done)
     counted["milestones"] = pd.concat([counted["milestones"], reach], ignore_index=True)
-    proved = proof_tables(run, proof)
-    shown = ("gaps", "changes", "effects", "projects")
-    return {
-        **own,
-        **counted,
-        **{name: proved[name] for name in shown},
-        "towns": proof.after.rates["towns"],
-    }
+    return {**own, **counted, **proof_tables(run, proof)}
 
 
 def _note_over_budget(run: Run, programme: pd.DataFrame) -> None:

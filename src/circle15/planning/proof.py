@@ -16,6 +16,7 @@ from circle15.cache import open_cache, trim
 from circle15.config import Config, PlanConfig
 from circle15.errors import Circle15Error, InputError, Notes
 from circle15.inputs.projects import read_projects
+from circle15.outputs.geopackage import map_layers
 from circle15.outputs.plans import Sheet, write_plan
 from circle15.pipeline import Judgement, judge, judge_headline, prepare, tabulate, with_overrides
 from circle15.plan.ledger import is_late, ledger_targets
@@ -95,7 +96,8 @@ def verify(
         trim(run.store)  # before the files are in place: what is interrupted then has written nothing
         with run.clock.stage("write"):
             manifest = dataclasses.replace(manifest, notes=run.notes, started=begun.began, timings=run.clock.timings)
-            files = write_plan(out, manifest, proof_sheets(shown, proof), proof.inputs.crs)
+            beneath = list(map_layers(proof.after))
+            files = write_plan(out, manifest, proof_sheets(shown, proof), proof.inputs.crs, beneath=beneath)
     except Circle15Error as error:
         error.notes = begun.run.notes
         raise
