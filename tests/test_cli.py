@@ -18,8 +18,8 @@ import pytest
 
 import circle15
 from circle15 import cli
-from circle15.cli.report import text_of_rate
 from circle15.errors import ComputeError, ConfigError, InputError, Notes, OutputError, Problem
+from circle15.percent import text_of_rate
 
 TOML = """
 [run]

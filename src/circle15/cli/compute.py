@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from circle15.cli.common import begin, cache_folder, cache_options, from_here, out_folder, year_option
-from circle15.cli.report import as_json, as_tables, text_of_rate
+from circle15.cli.report import as_json, as_tables
 from circle15.cli.terminal import Stages, Terminal
+from circle15.percent import text_of_rate
 
 if TYPE_CHECKING:
     from circle15.pipeline import Outcome

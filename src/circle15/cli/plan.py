@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from circle15.cli.common import begin, cache_folder, from_here, out_folder, planning_options, time_limit_option
-from circle15.cli.report import text_of_rate
 from circle15.cli.suggest import EXIT_INTERRUPTED, interruptible
 from circle15.cli.tables import as_document, as_text, money, plain_table
 from circle15.cli.terminal import Stages
 from circle15.cli.verify import rates_table
+from circle15.percent import text_of_rate
 
 if TYPE_CHECKING:
     import pandas as pd

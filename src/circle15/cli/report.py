@@ -1,13 +1,13 @@
 """What goes to stdout after a run: tables for a reader, or one JSON document for a script."""
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
 from circle15.cli.tables import as_text, plain_table
+from circle15.percent import text_of_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,16 +17,6 @@ if TYPE_CHECKING:
 WORST = 5
 NAMES = ("name", "zh", "name_zh", "domain_zh", "type_zh", "town", "zone_zh")
 """Columns that may carry a name beside the id."""
-TENTHS = 1000
-"""Tenths of a percent in 1."""
-
-
-def text_of_rate(rate: float) -> str:
-    """Return a share of 1 as percent, rounded down to a tenth: 100.0 % means all of them. ``–`` where it is NaN."""
-    if math.isnan(rate):
-        return "–"
-    # A share such as 0.57 times 1000 is 569.9999…; what is that near to a tenth is that tenth.
-    return f"{math.floor(round(rate * TENTHS, 6)) / 10:.1f} %"
 
 
 def as_json(outcome: "Outcome") -> str:

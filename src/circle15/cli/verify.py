@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from circle15.cli.common import begin, cache_folder, from_here, out_folder, planning_options
-from circle15.cli.report import text_of_rate
 from circle15.cli.tables import as_document, as_text, plain_table
 from circle15.cli.terminal import Stages
+from circle15.percent import text_of_rate
 
 if TYPE_CHECKING:
     from circle15.planning import Verified

@@ -11,11 +11,11 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import pyproj
@@ -81,8 +81,15 @@ def write_run(results: Results, folder: Path, manifest: Manifest, crs: pyproj.CR
     return publish(folder, manifest, fill)
 
 
+class Document(Protocol):
+    """What ``run.json`` is made from: a `Manifest`, or what another command tells."""
+
+    def document(self, outputs: Mapping[str, str], rows: Mapping[str, int]) -> dict[str, Any]:
+        """Return the content of ``run.json``; ``timings`` holds ``stages``."""
+
+
 def publish(
-    folder: Path, manifest: Manifest, fill: Callable[[Path], tuple[list[str], dict[str, int]]]
+    folder: Path, manifest: Document, fill: Callable[[Path], tuple[list[str], dict[str, int]]]
 ) -> dict[str, str]:
     """Let `fill` write files into a folder beside `folder`, and move them into place together, ``run.json`` last.
 
@@ -90,7 +97,7 @@ def publish(
     ----------
     folder : Path
         Made if absent; files in it that are not circle15's stay.
-    manifest : Manifest
+    manifest : Document
         What ``run.json`` tells.
     fill : callable
         Takes the folder to write into, which has a folder ``csv``; returns the names of the files relative to it, and
