@@ -16,8 +16,10 @@ from circle15.assess.assemble import Judged
 from circle15.cache import code_key, hash_of, open_cache, trim, versions
 from circle15.config import Config
 from circle15.errors import Circle15Error, Notes
+from circle15.outputs.archive import Archive
 from circle15.outputs.manifest import PLANNING, Manifest, is_current
 from circle15.outputs.write import check_writable, read_rates, write_run
+from circle15.stages.archive import archive_of
 from circle15.stages.explain import Case, check_type, explain_one, row_of_committee
 from circle15.stages.overrides import override
 from circle15.stages.people import place_people
@@ -79,6 +81,7 @@ def compute(
     bom: bool = False,
     fresh: bool = False,
     sensitivity: float | None = None,
+    archive: bool = False,
     progress: Progress,
 ) -> Outcome:
     """Detect: from the inputs of a configuration to verdicts, rates and files.
@@ -99,6 +102,8 @@ def compute(
         Write anew even if the outputs of an earlier run are verified to be those that this run would give.
     sensitivity : float or None
         Percent by which speeds are lowered and raised to find the verdicts that turn; None leaves that out.
+    archive : bool
+        Whether to keep the inputs as they were read in the run's folder, for `comparison`.
     progress : Progress
         Told of every stage.
 
@@ -120,6 +125,7 @@ def compute(
             versions=versions(),
             bom=bom,
             sensitivity=sensitivity,
+            options={"archive": True} if archive else {},
         )
         current = not fresh and is_current(out, manifest.fingerprint)
     if current:
@@ -128,10 +134,10 @@ def compute(
 
     run = Run(config, catalogue, hashes, open_cache(cache), notes, clock, sensitivity)
     try:
-        results, manifest = _detect(run, manifest)
+        results, manifest, inputs = _detect(run, manifest, keep=archive)
         with clock.stage("write"):
             manifest = dataclasses.replace(manifest, started=started, timings=clock.timings)
-            files = write_run(results, out, manifest, results.committees.crs)
+            files = write_run(results, out, manifest, results.committees.crs, inputs)
     except Circle15Error as error:
         error.notes = notes
         raise
@@ -185,14 +191,23 @@ def explain(
 
 def prepare(run: Run) -> tuple[Inputs, Networks, Traits]:
     """Read everything, and give people and facilities their places."""
-    clock = run.clock
-    with clock.stage("inputs"):
+    return place(run, *read_all(run))
+
+
+def read_all(run: Run) -> tuple[Inputs, Networks]:
+    """Read everything; people have no committee yet."""
+    with run.clock.stage("inputs"):
         inputs = read_inputs(run)
-    with clock.stage("network"):
+    with run.clock.stage("network"):
         networks = build_networks(run, inputs.crs, inputs.committees)
         check_places(run, inputs, networks)
         check_shift(run, inputs, networks)
-    with clock.stage("people"):
+    return inputs, networks
+
+
+def place(run: Run, inputs: Inputs, networks: Networks) -> tuple[Inputs, Networks, Traits]:
+    """Give people and facilities their places."""
+    with run.clock.stage("people"):
         inputs = place_facilities(run, place_people(run, inputs, networks))
         return inputs, networks, traits_of(run, inputs)
 
@@ -290,10 +305,15 @@ def tabulate(run: Run, inputs: Inputs, found: Judgement) -> Results:
     return dataclasses.replace(results, overrides=found.overrides, sensitivity=found.sensitivity)
 
 
-def _detect(run: Run, manifest: Manifest) -> tuple[Results, Manifest]:
-    """Return what was found, and the manifest with what there is to tell of it."""
+def _detect(run: Run, manifest: Manifest, *, keep: bool) -> tuple[Results, Manifest, Archive | None]:
+    """Return what was found, the manifest with what there is to tell of it, and the inputs if they are to be kept."""
     clock = run.clock
-    inputs, networks, traits = prepare(run)
+    inputs, networks = read_all(run)
+    archive = None
+    if keep:
+        with clock.stage("archive"):
+            archive = archive_of(run, inputs)
+    inputs, networks, traits = place(run, inputs, networks)
     found = judge(run, inputs, networks, traits)
     results = tabulate(run, inputs, found)
     surveys = found.surveys
@@ -307,7 +327,7 @@ def _detect(run: Run, manifest: Manifest) -> tuple[Results, Manifest]:
         engine=engine_figures(surveys),
         crs=inputs.crs,
     )
-    return results, manifest
+    return results, manifest, archive
 
 
 def with_overrides(config: Config, standard: str | None, as_of: int | None, engine: str | None) -> Config:

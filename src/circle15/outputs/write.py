@@ -21,6 +21,7 @@ import pandas as pd
 import pyproj
 
 from circle15.errors import Notes, OutputError, Problem
+from circle15.outputs.archive import FOLDER, Archive, write_archive
 from circle15.outputs.columns import arranged_tables
 from circle15.outputs.csvfiles import read_rate_csvs, write_csvs
 from circle15.outputs.geopackage import write_geopackage
@@ -46,7 +47,9 @@ REMEDIES[errno.EPERM] = REMEDIES[errno.EACCES]
 OTHER_REMEDY = "Choose another folder with --out."
 
 
-def write_run(results: Results, folder: Path, manifest: Manifest, crs: pyproj.CRS | str) -> dict[str, str]:
+def write_run(
+    results: Results, folder: Path, manifest: Manifest, crs: pyproj.CRS | str, archive: Archive | None = None
+) -> dict[str, str]:
     """Write every file of a run into `folder`.
 
     Parameters
@@ -59,6 +62,8 @@ def write_run(results: Results, folder: Path, manifest: Manifest, crs: pyproj.CR
         What ``run.json`` tells; its notes take what is noticed while writing.
     crs : CRS or str
         The metric CRS of all geometries.
+    archive : Archive or None
+        The inputs, where they are to be kept.
 
     Returns
     -------
@@ -76,6 +81,8 @@ def write_run(results: Results, folder: Path, manifest: Manifest, crs: pyproj.CR
         write_geopackage(results, tables, staging / GEOPACKAGE, crs, manifest.notes)
         csvs = write_csvs(tables, results.committees, staging / "csv", manifest.notes, bom=manifest.bom)
         names = [GEOPACKAGE, *sorted(f"csv/{path.name}" for path in csvs)]
+        if archive is not None:
+            names += sorted(f"{FOLDER}/{name}" for name in write_archive(archive, staging / FOLDER))
         return names, {name: len(table) for name, table in tables.items()}
 
     return publish(folder, manifest, fill)

@@ -61,7 +61,7 @@ def item_changes(committees: pd.DataFrame, before: pd.DataFrame, after: pd.DataF
         ``committee_id, town_id, type_id, status, before, after, reason_before, reason_after, time_before_s,
         time_after_s, threshold_s, facility_before, facility_after, population, covered_before, covered_after``.
     """
-    old, new = _items(before), _items(after)
+    old, new = decided_items(before), decided_items(after)
     both = old.add_suffix("_before").join(new.add_suffix("_after"), how="outer")
     was, now = both["verdict_before"].to_numpy(dtype=object), both["verdict_after"].to_numpy(dtype=object)
     status = np.select(
@@ -99,7 +99,7 @@ def item_changes(committees: pd.DataFrame, before: pd.DataFrame, after: pd.DataF
     )
 
 
-def _items(verdicts: pd.DataFrame) -> pd.DataFrame:
+def decided_items(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Return one row an item: its verdict over all headline requirements, the rest from the one that decides it."""
     heads = verdicts[verdicts["headline"]]
     rank = heads["verdict"].map({"fail": 0, "unknown": 1, "pass": 2, "exempt": 3})

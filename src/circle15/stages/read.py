@@ -30,7 +30,7 @@ from circle15.stages.run import Inputs, Networks, RuleBook, Run
 from circle15.standard.model import Standard
 from circle15.standard.requirements import Provision, Quality, Reach
 from circle15.standard.resolve import Traits, possible_modes, resolve_rules, speed_kmh
-from circle15.tables import TRAVEL_MODES, FacilityTable
+from circle15.tables import TRAVEL_MODES, FacilityTable, Streets
 from circle15.units import FloatArray
 
 POINTS_ELSEWHERE = (".vrt", ".ovf")
@@ -233,8 +233,26 @@ def resolve(standard: Standard, traits: Traits) -> RuleBook:
     ]
 
 
-def build_networks(run: Run, crs: pyproj.CRS, committees: gpd.GeoDataFrame) -> Networks:
-    """Return a network for each mode that some rule may use; walking always, for it gives cells their committee."""
+def read_network(run: Run, crs: pyproj.CRS, notes: Notes) -> Streets:
+    """Read the streets of ``[network]``."""
+    settings = run.config.network
+    return read_streets(
+        run.config.resolve(settings.source),
+        crs,
+        layer=settings.layer,
+        source_crs=settings.crs,
+        ferries=settings.ferries,
+        notes=notes,
+        gated=settings.gated_compounds,
+        datum=settings.datum,
+    )
+
+
+def build_networks(run: Run, crs: pyproj.CRS, committees: gpd.GeoDataFrame, streets: Streets | None = None) -> Networks:
+    """Return a network for each mode that some rule may use; walking always, for it gives cells their committee.
+
+    Given `streets` take the place of the network's file; the run has their hash in that file's place.
+    """
     asked = possible_modes(run.standard, committees["zone"].to_numpy(), committees["kind"].to_numpy())
     modes = [m for m in TRAVEL_MODES if m == "walk" or m in asked]
     speeds = {mode: mode_speeds(run.standard, mode) for mode in modes}
@@ -248,18 +266,9 @@ def build_networks(run: Run, crs: pyproj.CRS, committees: gpd.GeoDataFrame) -> N
     )
 
     def build(notes: Notes) -> dict[str, Network]:
-        streets = read_streets(
-            run.config.resolve(settings.source),
-            crs,
-            layer=settings.layer,
-            source_crs=settings.crs,
-            ferries=settings.ferries,
-            notes=notes,
-            gated=settings.gated_compounds,
-            datum=settings.datum,
-        )
+        every = read_network(run, crs, notes) if streets is None else streets
         make = build_gated_network if settings.gated_compounds else build_network
-        return {mode: make(streets, speeds[mode], settings.min_component_nodes, notes) for mode in modes}
+        return {mode: make(every, speeds[mode], settings.min_component_nodes, notes) for mode in modes}
 
     return Networks(run.kept(build, *key), hash_of(*key))
 

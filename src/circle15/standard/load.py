@@ -32,21 +32,28 @@ def load_standard(name: str, folder: Path) -> Standard:
     ConfigError
         If there is no such standard, or with everything that is wrong in its file.
     """
+    data, where = standard_bytes(name, folder)
+    return parse_standard(data, where)
+
+
+def standard_bytes(name: str, folder: Path) -> tuple[bytes, str]:
+    """Return the content of a standard's file and what messages call it; errors as of `load_standard`."""
     path = Path(name)
     if path.suffix.lower() == SUFFIX or path.name != name:
         file = folder / path
-        return _parse(read_bytes(file), str(file))
+        return read_bytes(file), str(file)
     shipped = shipped_standards()
     if name not in shipped:
         remedy = f"{did_you_mean(name, shipped, 'Shipped')} For a file of your own, give its path, ending in {SUFFIX}."
         raise ConfigError(Problem(f'no standard "{name}" is shipped', remedy=remedy))
     file_name = f"{name}{SUFFIX}"
-    return _parse((_shelf() / file_name).read_bytes(), f"standards/{file_name}")
+    return (_shelf() / file_name).read_bytes(), f"standards/{file_name}"
 
 
 def _shelf() -> Traversable:
     return resources.files("circle15.configs") / "standards"
 
 
-def _parse(data: bytes, where: str) -> Standard:
+def parse_standard(data: bytes, where: str) -> Standard:
+    """Return the standard that the content of a file says; `where` is what messages call it."""
     return Standard.parse(parse_toml(data, where), where, hashlib.sha256(data).hexdigest())
