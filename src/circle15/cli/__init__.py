@@ -17,6 +17,7 @@ from typing import NoReturn
 import click
 
 from circle15 import __version__
+from circle15.cli.annotations import SHOWN, Annotation, file_of
 from circle15.cli.check import check
 from circle15.cli.compute import compute
 from circle15.cli.explain import explain
@@ -81,8 +82,10 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as leave:
         code = leave.exit_code
     except click.UsageError as error:
-        usage = "" if error.ctx is None else f"{error.ctx.get_usage()}\n"
-        terminal.say(f"{usage}error: {error.format_message()}")
+        if error.ctx is not None:
+            terminal.say(error.ctx.get_usage())
+        terminal.annotating = "--annotate" in arguments  # an unknown option ends the reading of all others
+        terminal.fail(f"error: {error.format_message()}", title="usage")
         code = error.exit_code
     except Circle15Error as error:
         terminal.tell_notes(error.notes)
@@ -90,7 +93,7 @@ def run(arguments: Sequence[str]) -> int:
         code = error.exit_code
     except MemoryError:
         _explain(terminal)
-        terminal.say("error: not enough memory. Free some, or take a smaller area.")
+        terminal.fail("error: not enough memory. Free some, or take a smaller area.")
         code = ComputeError.exit_code
     except KeyboardInterrupt:
         terminal.say(f"interrupted; {'the files were' if terminal.written else 'nothing was'} written")
@@ -102,13 +105,15 @@ def run(arguments: Sequence[str]) -> int:
         _explain(terminal)
         hint = "" if terminal.verbosity > 0 else " (-v shows where)"
         name = type(error).__name__
-        terminal.say(f"error: a bug in circle15 {__version__}: {name}: {error}{hint}. Please report it.")
+        terminal.fail(f"error: a bug in circle15 {__version__}: {name}: {error}{hint}. Please report it.")
         code = EXIT_BUG
     return code
 
 
 def _tell(terminal: Terminal, error: Circle15Error) -> None:
-    for problem in error.problems[:PROBLEMS_SHOWN]:
+    told = [Annotation("error", str(one), "", file_of(one.where, terminal.config)) for one in error.problems]
+    terminal.annotate(told)
+    for problem in error.problems[SHOWN if terminal.annotating else 0 : PROBLEMS_SHOWN]:
         terminal.say(f"error: {problem}")
     more = len(error.problems) - PROBLEMS_SHOWN
     if more > 0:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from circle15.cli.bar import MEASURES
 from circle15.cli.terminal import Terminal
 from circle15.errors import ConfigError, OutputError, Problem
 
@@ -40,6 +41,36 @@ def planning_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def fail_under_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--fail-under`` and ``--of``; see `bar.bar_of`."""
+    command = click.option(
+        "--of", type=click.Choice(MEASURES), help="Rate that --fail-under looks at.  [default: item]"
+    )(command)
+    return click.option(
+        "--fail-under",
+        type=click.FloatRange(0, 100),
+        metavar="PERCENT",
+        help="Exit with 1 if the district's rate is below, or nothing could be judged.",
+    )(command)
+
+
+def annotate_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--annotate``: eager, so that a mistyped value of another option is annotated as well."""
+
+    def note(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+        del parameter
+        context.ensure_object(Terminal).annotating = value
+
+    return click.option(
+        "--annotate",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=note,
+        help="Write errors, notes and gaps to stderr as annotations of GitHub Actions.",
+    )(command)
+
+
 def time_limit_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--time-limit``."""
     return click.option(
@@ -50,12 +81,13 @@ def time_limit_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def begin(context: click.Context, *, quiet: bool, verbose: bool) -> Terminal:
-    """Return the terminal, as talkative as asked for."""
+def begin(context: click.Context, *, quiet: bool, verbose: bool, config: Path | None = None) -> Terminal:
+    """Return the terminal, as talkative as asked for; what names no file is told of `config`."""
     if quiet and verbose:
         raise click.UsageError("-q and -v exclude each other", context)
     terminal = context.ensure_object(Terminal)
     terminal.verbosity = int(verbose) - int(quiet)
+    terminal.config = config
     return terminal
 
 

@@ -1,27 +1,35 @@
 """``circle15 compute``: from a configuration to verdicts, files and a table of rates."""
 
 import math
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from circle15.cli.common import begin, cache_folder, cache_options, from_here, out_folder, year_option
-from circle15.cli.report import as_json, as_tables
-from circle15.cli.terminal import Stages, Terminal
-from circle15.percent import text_of_rate
+from circle15.cli.bar import EXIT_NOT_MET, bar_of, meets
+from circle15.cli.common import (
+    annotate_option,
+    begin,
+    cache_folder,
+    cache_options,
+    fail_under_options,
+    from_here,
+    out_folder,
+    year_option,
+)
+from circle15.cli.report import annotate_rates, as_json, as_tables
+from circle15.cli.terminal import Stages
 
 if TYPE_CHECKING:
-    from circle15.pipeline import Outcome
+    import pandas as pd
 
-EXIT_NOT_MET = 1
+    from circle15.pipeline import Outcome
 
 EXAMPLE = """
 \b
 Examples:
   circle15 compute configs/sample.toml
-  circle15 compute pudong.toml --as-of 2023 --out out/2023 --fail-under 95
+  circle15 compute pudong.toml --as-of 2023 --out out/2023 --fail-under 95 --of population
   circle15 compute pudong.toml -q --json > rates.json
 """
 
@@ -39,6 +47,7 @@ Examples:
     "--engine", type=click.Choice(["pandana", "scipy"]), help="Engine of the travel times; both give the same verdicts."
 )
 @cache_options
+@click.option("--archive", is_flag=True, help="Keep the inputs as they were read in the folder, for compare.")
 @click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, which some spreadsheets need.")
 @click.option("--fresh", is_flag=True, help="Write anew even if the outputs are those that this run would give.")
 @click.option(
@@ -47,12 +56,8 @@ Examples:
     metavar="PERCENT",
     help="List the verdicts that turn at speeds so much lower or higher, e.g. 10.",
 )
-@click.option(
-    "--fail-under",
-    type=click.FloatRange(0, 100),
-    metavar="PERCENT",
-    help="Exit with 1 if the district's item rate is below.",
-)
+@fail_under_options
+@annotate_option
 @click.option("--json", "json_wanted", is_flag=True, help="Print one JSON document instead of tables.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no stages and no notes, errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the rows that notes concern, and tracebacks.")
@@ -67,10 +72,12 @@ def compute(
     engine: str | None,
     cache: Path | None,
     no_cache: bool,
+    archive: bool,
     bom: bool,
     fresh: bool,
     sensitivity: float | None,
     fail_under: float | None,
+    of: str | None,
     json_wanted: bool,
     quiet: bool,
     verbose: bool,
@@ -79,10 +86,10 @@ def compute(
 
     stdout takes the rates by domain with the worst towns and types, stderr the stages and notes.
     """
-    for option, percent in (("--fail-under", fail_under), ("--sensitivity", sensitivity)):
-        if percent is not None and math.isnan(percent):
-            raise click.UsageError(f"{option} needs a number of percent", context)
-    terminal = begin(context, quiet=quiet, verbose=verbose)
+    if sensitivity is not None and math.isnan(sensitivity):
+        raise click.UsageError("--sensitivity needs a number of percent", context)
+    bar = bar_of(context, fail_under, of)
+    terminal = begin(context, quiet=quiet, verbose=verbose, config=config)
     store = cache_folder(context, cache, no_cache=no_cache)
 
     # Late, so that --help and a mistyped option answer at once: these bring the geospatial libraries.
@@ -104,6 +111,7 @@ def compute(
             bom=bom,
             fresh=fresh,
             sensitivity=sensitivity,
+            archive=archive,
             progress=stages,
         )
     terminal.written = True
@@ -111,20 +119,14 @@ def compute(
     if outcome.unchanged and terminal.verbosity >= 0:
         terminal.say("unchanged: nothing that decides the outputs has changed since they were written (--fresh redoes)")
     terminal.print_data(as_json(outcome) if json_wanted else as_tables(outcome))
-    if fail_under is not None and not _meets(outcome, fail_under, terminal):
+    rates = outcome.results_rates
+    annotate_rates(terminal, rates)
+    if bar is not None and not meets(bar, rates["district"], lambda: _verdicts(outcome), terminal):
         context.exit(EXIT_NOT_MET)
 
 
-def _meets(outcome: "Outcome", percent: float, terminal: Terminal) -> bool:
-    """Return whether the district's item rate reaches `percent`, in exact fractions: 57 of 100 are not below 57 %."""
-    district = outcome.results_rates["district"]
-    passed = int(district["passed"].sum())
-    judged = passed + int(district["failed"].sum())
-    if judged == 0:
-        terminal.say(f"not met: no item could be judged, so the item rate is not known to reach {percent:g} %")
-        return False
-    if Fraction(passed, judged) * 100 >= Fraction(str(percent)):
-        return True
-    rate = text_of_rate(passed / judged)
-    terminal.say(f"not met: the item rate is {rate} ({passed} of {judged}), below {percent:g} %")
-    return False
+def _verdicts(outcome: "Outcome") -> "pd.Series":
+    """Return the committees' verdicts as they were written, by this run or by the one that it left unchanged."""
+    import pandas as pd  # noqa: PLC0415
+
+    return pd.read_csv(outcome.folder / "csv" / "committees.csv", usecols=["verdict"])["verdict"]

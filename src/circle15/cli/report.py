@@ -1,12 +1,15 @@
 """What goes to stdout after a run: tables for a reader, or one JSON document for a script."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
+from circle15.cli.annotations import Annotation, file_of
 from circle15.cli.tables import as_text, plain_table
+from circle15.cli.terminal import Terminal
 from circle15.percent import text_of_rate
 
 if TYPE_CHECKING:
@@ -50,6 +53,55 @@ def as_tables(outcome: "Outcome") -> str:
         f"{outcome.folder}: {', '.join(sorted(outcome.files))}, run.json",
     ]
     return as_text(parts, lines)
+
+
+def annotate_rates(terminal: Terminal, rates: Mapping[str, "pd.DataFrame"]) -> None:
+    """Annotate a run's rates, its gaps by type, the most first, and the targets that are not met.
+
+    Parameters
+    ----------
+    terminal : Terminal
+        Takes them, if annotations are wanted.
+    rates : mapping of str to DataFrame
+        ``district``, ``types`` and ``targets``.
+    """
+    if not terminal.annotating:
+        return
+    file = file_of("", terminal.config)
+    types = rates["types"]
+    if "headline" in types:
+        types = types[types["headline"].astype(bool)]
+    failing = types[types["failed"] > 0].sort_values(["failed", "type_id"], ascending=[False, True])
+    found = [
+        Annotation("notice", f"{_rates_in_words(row)}: {int(row['failed'])} items failed", "district", file)
+        for row in rates["district"].to_dict("records")
+    ]
+    terminal.annotate(found)
+    found = [
+        Annotation(
+            "notice",
+            f"{int(row['failed'])} of {int(row['passed'] + row['failed'])} committees lack it",
+            f"gaps: {_label(row, 'type_id').plain}",
+            file,
+        )
+        for row in failing.to_dict("records")
+    ]
+    terminal.annotate(found, "csv/types.csv")
+    missed = rates["targets"][rates["targets"]["verdict"] == "fail"]
+    if len(missed):
+        lines = [_missed(row) for row in missed.to_dict("records")]
+        terminal.annotate([Annotation("warning", "\n".join(lines), f"{len(lines)} targets not met", file)])
+
+
+def _rates_in_words(row: dict[Any, Any]) -> str:
+    names = {"item_rate": "items", "committee_rate": "committees", "population_rate": "population"}
+    return ", ".join(f"{word} {text_of_rate(float(row[name]))}" for name, word in names.items())
+
+
+def _missed(row: dict[Any, Any]) -> str:
+    asked = row.get("measured_target", float("nan"))
+    asked = row["value"] if asked != asked else asked  # noqa: PLR0124 - NaN
+    return f"{row['target_id']}: {row['measured']:g} of {asked:g} {row['measured_unit']}, due {row['due']}"
 
 
 def _shown(outcome: "Outcome") -> dict[str, "pd.DataFrame"]:

@@ -4,13 +4,16 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from circle15.cli.annotations import SHOWN, Annotation, cut, file_of
 from circle15.errors import ROWS_SHOWN, Note, Notes, OutputError, Problem
 
 TELL_EVERY_S = 10.0
@@ -27,10 +30,16 @@ class Terminal:
         Below 0 only errors, 0 stages and notes, above 0 also rows and tracebacks.
     written : bool
         Whether the run's files are in place, for what an interruption says.
+    annotating : bool
+        Whether errors and notes are written as annotations of GitHub Actions.
+    config : Path or None
+        The run's configuration, of which annotations tell that name no other file.
     """
 
     verbosity: int = 0
     written: bool = False
+    annotating: bool = False
+    config: Path | None = None
     _deaf: bool = field(default=False, init=False)
 
     def say(self, text: str) -> None:
@@ -59,11 +68,29 @@ class Terminal:
             remedy = f"{'The files are written; send' if self.written else 'Send'} stdout elsewhere."
             raise OutputError(Problem(f"cannot be written ({error.strerror})", "stdout", remedy=remedy)) from error
 
+    def fail(self, text: str, where: str = "", title: str = "") -> None:
+        """Say why the command does not leave with 0."""
+        if self.annotating:
+            text = text.removeprefix("error: ")  # the runner writes that itself
+            self.annotate([Annotation("error", text, title, file_of(where, self.config))])
+        else:
+            self.say(text)
+
+    def annotate(self, found: Sequence[Annotation], rest_in: str = "the step's log") -> None:
+        """Write annotations, if they are wanted: as many as GitHub shows, and where the rest is told."""
+        if self.annotating:
+            for one in cut(found, rest_in):
+                self.say(str(one))
+
     def tell_notes(self, notes: Notes) -> None:
-        """Print each note once."""
+        """Print each note once; where annotations are wanted, the first ones as such."""
+        every = list(dict.fromkeys(notes.items))
+        file = file_of("", self.config)
+        told = [Annotation("warning", f"{note.text}{self._rows(note)}", note.code, file) for note in every]
+        self.annotate(told, "run.json")
         if self.verbosity < 0:
             return
-        for note in dict.fromkeys(notes.items):
+        for note in every[SHOWN if self.annotating else 0 :]:
             self.say(f"note: {note.text}{self._rows(note)}")
 
     def _rows(self, note: Note) -> str:

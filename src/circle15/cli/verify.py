@@ -1,16 +1,29 @@
 """``circle15 verify``: the same detection with a ledger's projects applied."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from circle15.cli.common import begin, cache_folder, from_here, out_folder, planning_options
+from circle15.cli.bar import EXIT_NOT_MET, bar_of, meets
+from circle15.cli.common import (
+    annotate_option,
+    begin,
+    cache_folder,
+    fail_under_options,
+    from_here,
+    out_folder,
+    planning_options,
+)
+from circle15.cli.report import annotate_rates
 from circle15.cli.tables import as_document, as_text, plain_table
 from circle15.cli.terminal import Stages
 from circle15.percent import text_of_rate
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from circle15.planning import Verified
 
 EXAMPLE = """
@@ -18,6 +31,7 @@ EXAMPLE = """
 Examples:
   circle15 verify configs/sample.toml
   circle15 verify pudong.toml --as-of 2023 --status done
+  circle15 verify pudong.toml --fail-under 95 --of committee
   circle15 verify pudong.toml -q --json > proof.json
 """
 ALL_STATUSES = ("planned", "started", "done")
@@ -39,6 +53,8 @@ ALL_STATUSES = ("planned", "started", "done")
     multiple=True,
     help="Only projects of this status count (repeatable) [default: all].",
 )
+@fail_under_options
+@annotate_option
 @planning_options
 @click.pass_context
 def verify(
@@ -47,6 +63,8 @@ def verify(
     config: Path,
     out: Path | None,
     statuses: tuple[str, ...],
+    fail_under: float | None,
+    of: str | None,
     standard: str | None,
     as_of: int | None,
     cache: Path | None,
@@ -61,7 +79,8 @@ def verify(
     Both detections are of one year, by default the ledger's last. Says of each gap whether it is closed, left or
     opened, and of each project what it contributes.
     """
-    terminal = begin(context, quiet=quiet, verbose=verbose)
+    bar = bar_of(context, fail_under, of)
+    terminal = begin(context, quiet=quiet, verbose=verbose, config=config)
     store = cache_folder(context, cache, no_cache=no_cache)
     from circle15.config import load_config  # noqa: PLC0415 - brings the geospatial libraries
 
@@ -83,6 +102,17 @@ def verify(
     terminal.written = True
     terminal.tell_notes(found.notes)
     terminal.print_data(_document(found) if json_wanted else _tables(found))
+    annotate_rates(terminal, found.tables)
+    if bar is not None and not meets(bar, found.tables["district"], lambda: _verdicts(found.tables), terminal):
+        context.exit(EXIT_NOT_MET)
+
+
+def _verdicts(tables: Mapping[str, "pd.DataFrame"]) -> "pd.Series":
+    """Return the committees' verdicts with the projects: all headline verdicts of a committee must hold."""
+    from circle15.assess.rates import judge_committees  # noqa: PLC0415
+
+    verdicts = tables["verdicts"]
+    return judge_committees(verdicts[verdicts["headline"].astype(bool)])["verdict"]
 
 
 def _document(found: "Verified") -> str:
