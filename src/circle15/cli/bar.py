@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EXIT_NOT_MET = 1
+OPTION = "--fail-under"
 MEASURES = ("item", "committee", "population")
 PERSONS_DECIMALS = 3
 """People are counted as finely as the files have them, so that an unchanged run is judged as it was."""
@@ -70,13 +71,17 @@ def meets(bar: Bar, district: "pd.DataFrame", verdicts: Callable[[], "pd.Series"
     asked = f"{float(bar.percent):g} %"
     if whole <= 0:
         what = {"item": "no item", "committee": "no committee", "population": "nobody's reach"}[bar.of]
-        terminal.fail(f"not met: {what} could be judged, so the {bar.of} rate is not known to reach {asked}")
+        terminal.fail(
+            f"not met: {what} could be judged, so the {bar.of} rate is not known to reach {asked}", title=OPTION
+        )
         return False
     if part / whole * 100 >= bar.percent:
         return True
     unit = " persons × types" if bar.of == "population" else ""
     counts = f"{_number(part)} of {_number(whole)}{unit}"
-    terminal.fail(f"not met: the {bar.of} rate is {text_of_rate(float(part / whole))} ({counts}), below {asked}")
+    terminal.fail(
+        f"not met: the {bar.of} rate is {text_of_rate(float(part / whole))} ({counts}), below {asked}", title=OPTION
+    )
     return False
 
 

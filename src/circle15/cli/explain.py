@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from circle15.cli.common import cache_folder, cache_options, from_here, year_option
-from circle15.cli.terminal import Stages, Terminal
+from circle15.cli.common import begin, cache_folder, cache_options, from_here, year_option
+from circle15.cli.terminal import Stages
 from circle15.errors import OutputError, Problem
 
 if TYPE_CHECKING:
@@ -63,10 +63,7 @@ def explain(
 
     stdout takes the explanation, stderr the stages and, with -v, the notes.
     """
-    if quiet and verbose:
-        raise click.UsageError("-q and -v exclude each other", context)
-    terminal: Terminal = context.ensure_object(Terminal)
-    terminal.verbosity = int(verbose) - int(quiet)
+    terminal = begin(context, quiet=quiet, verbose=verbose, config=config)
     store = cache_folder(context, cache, no_cache=no_cache)
 
     from circle15 import pipeline  # noqa: PLC0415 - brings the geospatial libraries

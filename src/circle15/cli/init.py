@@ -1,5 +1,6 @@
 """``circle15 init``: a commented configuration and an empty template of each table."""
 
+import json
 from importlib import resources
 from pathlib import Path
 
@@ -13,6 +14,7 @@ EXAMPLE = """
 Examples:
   circle15 init my-district
   circle15 init my-district --force
+  circle15 init my-district -q --json
 """
 
 
@@ -23,9 +25,10 @@ Examples:
 )
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace files of the same names.")
+@click.option("--json", "json_wanted", is_flag=True, help="Print one JSON document instead of paths.")
 @click.option("-q", "--quiet", is_flag=True, help="Don't say what to do next.")
 @click.pass_context
-def init(context: click.Context, *, folder: Path, force: bool, quiet: bool) -> None:
+def init(context: click.Context, *, folder: Path, force: bool, json_wanted: bool, quiet: bool) -> None:
     """Write a commented configuration and an empty template of each table into DIR.
 
     stdout takes the paths that were written.
@@ -50,7 +53,10 @@ def init(context: click.Context, *, folder: Path, force: bool, quiet: bool) -> N
             f"Next: fill in committees.csv ({folder / 'README.md'} explains the columns). Streets and facilities are "
             f"your own, or come from OpenStreetMap with: circle15 fetch {folder / 'circle15.toml'}"
         )
-    terminal.print_data("".join(f"{folder / name}\n" for name in templates))
+    paths = [str(folder / name) for name in templates]
+    document = {"folder": str(folder), "files": paths}
+    as_json = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+    terminal.print_data(f"{as_json}\n" if json_wanted else "".join(f"{path}\n" for path in paths))
 
 
 def template_texts() -> dict[str, bytes]:
