@@ -1,0 +1,393 @@
+"use strict";
+// The page's script: map, lists and language. Text from the data only ever becomes textContent, never markup.
+(() => {
+  const D = JSON.parse(document.getElementById("data").textContent);
+  const T = JSON.parse(document.getElementById("texts").textContent);
+  const root = document.documentElement;
+  const $ = (id) => document.getElementById(id);
+  const C = D.committees;
+  const PAGE = 50;
+  const VERDICT = { p: "pass", f: "fail", u: "unknown", x: "exempt" };
+  let lang = root.dataset.lang;
+  let chosen = -1;
+
+  const t = (key) => (T[lang][key] === undefined ? key : T[lang][key]);
+  const named = (one) => (lang === "zh" ? one.zh || one.en : one.en || one.zh);
+  const code = (one) => (D.codes[one] ? named(D.codes[one]) : T[lang]["code_" + one] || one);
+  const css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+  const figure = (one) => (one === null || one === undefined ? "–" : one.toLocaleString("en-US"));
+  const typeName = (n) => (n < 0 ? "" : named(D.types[n]));
+  const requirementName = (r) => (r.type >= 0 ? typeName(r.type) : r.types.split("|").map((id) => {
+    const n = D.types.findIndex((one) => one.id === id);
+    return n < 0 ? id : typeName(n);
+  }).join(" + "));
+
+  function make(tag, attributes, ...children) {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (name === "onclick") node.addEventListener("click", value);
+      else if (value !== null && value !== undefined) node.setAttribute(name, value);
+    }
+    for (const child of children) node.append(child);
+    return node;
+  }
+
+  // minutes and seconds: a pass never reads as more than it took, a fail never as less
+  function clock(seconds, verdict) {
+    if (seconds === null || seconds === undefined) return "–";
+    const whole = verdict === "f" ? Math.ceil(seconds - 1e-9) : Math.floor(seconds + 1e-9);
+    return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+  }
+  const mark = (letter) => make("span", { class: "mark " + VERDICT[letter] }, code(VERDICT[letter]));
+
+  // map ------------------------------------------------------------------------------------------------------------
+  const rings = (list) => list.map((flat) => {
+    let x = flat[0], y = flat[1];
+    const points = [[y, x]];
+    for (let n = 2; n < flat.length; n += 2) {
+      x += flat[n];
+      y += flat[n + 1];
+      points.push([y, x]);
+    }
+    return points;
+  });
+  const map = L.map("canvas", { crs: L.CRS.Simple, preferCanvas: true, minZoom: -12, maxZoom: 4, zoomSnap: 0.25,
+    attributionControl: false }).setView([0, 0], -4); // a canvas can take shapes only once there is a view
+  L.control.scale({ imperial: false, maxWidth: 160 }).addTo(map);
+  map.createPane("above").style.zIndex = 450;
+  const above = L.canvas({ pane: "above" });
+  const borders = L.layerGroup().addTo(map);
+  const shapes = [];
+  const overlay = L.layerGroup().addTo(map);
+  const circle = L.layerGroup().addTo(map);
+  const STEPS = [0.5, 0.7, 0.8, 0.9, 1];
+  const step = (share) => (share === null ? -1 : STEPS.filter((one) => share >= one).length);
+
+  function drawBase() {
+    for (let n = 0; n < C.id.length; n++) {
+      const area = C.area && C.area[n].length ? rings(C.area[n]) : null;
+      let shape = null;
+      if (area) shape = L.polygon(area, { weight: 0.7 });
+      else if (C.x[n] !== null) shape = L.circleMarker([C.y[n], C.x[n]], { radius: 5, weight: 1 });
+      if (shape) shape.on("click", () => choose(n, false)).bindTooltip(() => hint(n), { sticky: true }).addTo(map);
+      shapes.push(shape);
+    }
+    for (const border of D.towns.border) {
+      if (border.length) L.polygon(rings(border), { fill: false, weight: 1.6, interactive: false }).addTo(borders);
+    }
+    const all = L.featureGroup([...shapes.filter(Boolean), ...borders.getLayers()]);
+    if (all.getLayers().length) map.fitBounds(all.getBounds().pad(0.02), { animate: false });
+  }
+  function hint(n) {
+    const node = make("div", {}, make("b", {}, C.name[n] || C.id[n]), make("br"), D.towns.id[C.town[n]]);
+    const [letter, share] = colourOf(n);
+    node.append(make("br"), letter ? code(VERDICT[letter]) : share === null ? "–" : percent(share));
+    return node;
+  }
+  const percent = (share) => (share === null ? "–" : (Math.floor(Math.round(share * 1e6) / 1e3) / 10).toFixed(1) + " %");
+  // the requirement that tells a type's time and people: the first that decides
+  const deciding = D.types.map((_, n) => D.requirements.filter((one) => one.type === n && one.decides));
+
+  function colourOf(n) { // a verdict's letter, or a share of 1
+    const type = $("shown").value === "all" ? -1 : +$("shown").value;
+    const people = $("by").value === "people";
+    if (type < 0) {
+      if (!people) return [C.verdict[n], null];
+      const judged = C.passed[n] + C.failed[n];
+      return [null, judged ? C.passed[n] / judged : null];
+    }
+    if (!people) return [D.items[type][n], null];
+    const found = deciding[type].map((one) => one.covered[n]).filter((one) => one !== null);
+    return [null, found.length ? Math.min(...found) / 100 : null];
+  }
+  function paint() {
+    const line = css("--ink-soft");
+    shapes.forEach((shape, n) => {
+      if (!shape) return;
+      const [letter, share] = colourOf(n);
+      const fill = letter ? css("--" + VERDICT[letter]) : share === null ? css("--unknown") : css("--s" + step(share));
+      shape.setStyle({ fillColor: fill, fillOpacity: 0.75, color: n === chosen ? css("--accent") : line,
+        weight: n === chosen ? 3 : 0.7 });
+      if (n === chosen) shape.bringToFront();
+    });
+    borders.eachLayer((one) => one.setStyle({ color: css("--ink") }));
+    overlay.clearLayers();
+    const type = $("shown").value === "all" ? -1 : +$("shown").value;
+    if ($("with-facilities").checked && type >= 0) {
+      D.facilities.type.forEach((one, n) => {
+        if (one !== type || D.facilities.x[n] === null) return;
+        L.circleMarker([D.facilities.y[n], D.facilities.x[n]], { renderer: above, radius: 3.5, weight: 1,
+          color: css("--paper"), fillColor: css("--facility"), fillOpacity: 1 })
+          .bindTooltip(() => make("div", {}, make("b", {}, D.facilities.name[n] || D.facilities.id[n]), make("br"),
+            typeName(one))).addTo(overlay);
+      });
+    }
+    if ($("with-gaps").checked) {
+      const count = new Map();
+      for (const [n, r] of D.gaps) {
+        if (type < 0 || D.requirements[r].type === type) count.set(n, (count.get(n) || 0) + 1);
+      }
+      for (const [n, gaps] of count) {
+        if (C.x[n] === null) continue;
+        L.circleMarker([C.y[n], C.x[n]], { renderer: above, radius: 3 + 1.5 * Math.sqrt(gaps), weight: 1.5, fill: false,
+          color: css("--fail-strong"), interactive: false }).addTo(overlay);
+      }
+    }
+    if (D.projects && $("with-projects").checked) {
+      for (const one of D.projects) {
+        if (one.x === null || (type >= 0 && one.type_id !== D.types[type].id)) continue;
+        L.circleMarker([one.y, one.x], { renderer: above, radius: 6, weight: 2, color: css("--ink"),
+          fillColor: css("--means-" + (one.means || "none")), fillOpacity: 1 })
+          .bindTooltip(() => make("div", {}, make("b", {}, one.name || one.project_id), make("br"), one.project_id,
+            make("br"), `${t("code_" + one.action)} · ${one.means ? t("code_" + one.means) : ""} · ${one.open_year || ""}`))
+          .addTo(overlay);
+      }
+    }
+    legend(type);
+  }
+  function legend(type) {
+    const node = $("legend");
+    node.replaceChildren();
+    const entry = (colour, text, round) => node.append(make("span", {}, make("i", { class: "swatch" + (round ? " round" : ""),
+      style: "background:" + colour }), text));
+    if ($("by").value === "people") {
+      const edges = ["< 50 %", "50–70 %", "70–80 %", "80–90 %", "90–<100 %", "100 %"];
+      edges.forEach((text, n) => entry(`var(--s${n})`, text));
+      entry("var(--unknown)", "–");
+    } else for (const one of Object.values(VERDICT)) entry(`var(--${one})`, code(one));
+    if (type >= 0 && $("with-facilities").checked) entry("var(--facility)", t("facilities"), true);
+    if (D.projects && $("with-projects").checked) {
+      for (const one of ["reuse", "compound", "new"]) entry(`var(--means-${one})`, t("code_" + one), true);
+    }
+    if (D.circles) entry("var(--accent)", t("circle"));
+  }
+  function choose(n, move) {
+    chosen = n;
+    circle.clearLayers();
+    if (n >= 0) {
+      for (const [, , flat] of (D.circles ? D.circles[n] : [])) {
+        L.polygon(rings(flat), { pane: "above", renderer: above, color: css("--accent"), weight: 2, fillColor: css("--accent"),
+          fillOpacity: 0.12, interactive: false }).addTo(circle);
+      }
+      const type = $("shown").value === "all" ? -1 : +$("shown").value;
+      for (const one of type < 0 ? [] : deciding[type]) {
+        const f = one.facility[n];
+        if (f === null || D.facilities.x[f] === null || C.x[n] === null) continue;
+        L.polyline([[C.y[n], C.x[n]], [D.facilities.y[f], D.facilities.x[f]]], { pane: "above", renderer: above,
+          color: css("--accent"), weight: 1.5, dashArray: "4 4", interactive: false }).addTo(circle);
+      }
+      const own = L.featureGroup([...circle.getLayers(), ...(shapes[n] ? [shapes[n]] : [])]);
+      if (move && own.getLayers().length) map.fitBounds(own.getBounds().pad(0.3), { maxZoom: 0 });
+    }
+    paint();
+    detail();
+  }
+  function detail() {
+    const node = $("detail"), n = chosen;
+    if (n < 0) {
+      node.replaceChildren(make("p", {}, t("click_hint")));
+      return;
+    }
+    const zone = C.zone[n] === null ? "" : named(D.towns.zones[C.zone[n]]);
+    const facts = [D.towns.id[C.town[n]], zone, C.people ? `${figure(C.people[n])} ${t("persons")}` : ""];
+    const body = make("tbody");
+    const rows = [];
+    D.requirements.forEach((one) => {
+      if (one.decides) rows.push(one);
+    });
+    const order = { f: 0, u: 1, p: 2, x: 3 };
+    rows.sort((a, b) => b.headline - a.headline || order[a.verdict[n]] - order[b.verdict[n]]);
+    for (const one of rows) {
+      const letter = one.verdict[n];
+      const f = one.facility[n];
+      const where = f === null ? "" : D.facilities.name[f] || D.facilities.id[f];
+      const measure = one.limit[n] !== null ? `${clock(one.time[n], letter)} / ${clock(one.limit[n])}`
+        : one.value[n] === null ? "" : `${figure(one.value[n])} ${one.unit}`;
+      body.append(make("tr", {}, make("th", { scope: "row" }, requirementName(one), one.headline ? "" :
+        make("small", {}, " " + t("not_headline"))), make("td", {}, mark(letter)),
+      make("td", { class: "n" }, measure), make("td", {}, code(D.reasons[one.reason[n]]), where ? make("small", {}, " " + where) : "")));
+    }
+    const head = make("thead", {}, make("tr", {}, ...["type", "verdict", "time", "reason"].map((key) =>
+      make("th", { scope: "col" }, t(key)))));
+    node.replaceChildren(make("h3", {}, C.name[n] || C.id[n]), make("p", {}, make("code", {}, C.id[n]), " ",
+      facts.filter(Boolean).join(" · "), " ", mark(C.verdict[n])),
+    make("p", { class: "fine" }, D.circles ? (D.circles[n].length ? D.circles[n].map(([mode, s]) =>
+      `${t("circle")}: ${code(mode)} ${Math.round(s / 60)} ${t("minutes")}`).join(" · ") : t("no_circle")) : t("circles_not_here")),
+    make("div", { class: "scroll" }, make("table", {}, head, body)));
+  }
+
+  // lists ----------------------------------------------------------------------------------------------------------
+  function List(name, rows, columns, filters) {
+    const table = $(name + "-table"), form = $(name + "-form");
+    let page = 0, sort = -1, down = false;
+    const text = $(name + "-text");
+    function kept() {
+      const words = text.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+      const tests = filters.filter(([id]) => $(id).value !== "").map(([id, of]) => [$(id).value, of]);
+      const found = rows.filter((row) => tests.every(([value, of]) => String(of(row)) === value)
+        && words.every((word) => columns.some((c) => c.search && String(c.value(row)).toLowerCase().includes(word))));
+      if (sort >= 0) {
+        const of = columns[sort].value, sign = down ? -1 : 1;
+        const missing = (one) => one === null || one === undefined || one === "";
+        found.sort((a, b) => {
+          const x = of(a), y = of(b);
+          if (missing(x) || missing(y)) return missing(x) - missing(y); // what is missing comes last both ways
+          return sign * (typeof x === "number" ? x - y : String(x).localeCompare(String(y), lang === "zh" ? "zh-CN" : "en"));
+        });
+      }
+      return found;
+    }
+    function show() {
+      const found = kept(), pages = Math.max(1, Math.ceil(found.length / PAGE));
+      page = Math.min(page, pages - 1);
+      table.tHead.replaceChildren(make("tr", {}, ...columns.map((c, n) => make("th", { scope: "col", class: c.number ? "n" : null,
+        "aria-sort": n === sort ? (down ? "descending" : "ascending") : null },
+      make("button", { type: "button", onclick: () => {
+        down = n === sort ? !down : Boolean(c.number);
+        sort = n;
+        page = 0;
+        show();
+        table.tHead.rows[0].cells[n].firstChild.focus();
+      } }, t(c.key), n === sort ? (down ? " ▼" : " ▲") : "")))));
+      table.tBodies[0].replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map((row) => make("tr", {},
+        ...columns.map((c) => make("td", { class: c.number ? "n" : null }, c.cell ? c.cell(row) : figureOrText(c, row))))));
+      $(name + "-count").textContent = `${figure(found.length)} / ${figure(rows.length)} ${t("rows")}`;
+      $(name + "-page").textContent = `${page + 1} / ${pages}`;
+      $(name + "-before").disabled = page === 0;
+      $(name + "-after").disabled = page >= pages - 1;
+    }
+    const figureOrText = (c, row) => (c.number ? figure(c.value(row)) : String(c.value(row) ?? ""));
+    const again = () => { page = 0; show(); };
+    form.addEventListener("input", again);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", () => setTimeout(again));
+    $(name + "-before").addEventListener("click", () => { page--; show(); });
+    $(name + "-after").addEventListener("click", () => { page++; show(); });
+    return { show, again };
+  }
+  const toMap = (n, label) => make("button", { type: "button", class: "link", onclick: () => {
+    choose(n, true);
+    $("map").scrollIntoView();
+  } }, label);
+  const gapRow = ([n, r, people, missing]) => {
+    const one = D.requirements[r];
+    return { n, r, people, missing, one, type: one.type, reason: D.reasons[one.reason[n]] };
+  };
+  const gaps = List("gap", D.gaps.map(gapRow), [
+    { key: "committee", search: true, value: (g) => C.name[g.n] || C.id[g.n], cell: (g) => toMap(g.n, C.name[g.n] || C.id[g.n]) },
+    { key: "id", search: true, value: (g) => C.id[g.n] },
+    { key: "town", search: true, value: (g) => D.towns.id[C.town[g.n]] },
+    { key: "type", search: true, value: (g) => requirementName(g.one) },
+    { key: "reason", value: (g) => code(g.reason) },
+    { key: "time", number: true, value: (g) => g.one.time[g.n], cell: (g) => clock(g.one.time[g.n], "f") },
+    { key: "limit", number: true, value: (g) => g.one.limit[g.n], cell: (g) => clock(g.one.limit[g.n]) },
+    { key: "missing", number: true, value: (g) => g.missing },
+    { key: "people_affected", number: true, value: (g) => g.people },
+  ], [["gap-town", (g) => C.town[g.n]], ["gap-type", (g) => g.r], ["gap-reason", (g) => g.reason],
+    ["gap-domain", (g) => (g.type < 0 ? "" : D.types[g.type].domain)]]);
+  const typeOf = (id) => {
+    const n = D.types.findIndex((one) => one.id === id);
+    return n < 0 ? id : typeName(n);
+  };
+  const projects = D.projects && List("project", D.projects, [
+    { key: "project", search: true, value: (p) => p.name || p.project_id },
+    { key: "id", search: true, value: (p) => p.project_id },
+    { key: "action", value: (p) => t("code_" + p.action) },
+    { key: "type", search: true, value: (p) => typeOf(p.type_id) },
+    { key: "town", search: true, value: (p) => p.town_id },
+    { key: "means", value: (p) => (p.means ? t("code_" + p.means) : "") },
+    { key: "status", value: (p) => t("code_" + p.status) },
+    { key: "start_year", number: true, value: (p) => p.start_year, cell: (p) => String(p.start_year ?? "–") },
+    { key: "open_year", number: true, value: (p) => p.open_year, cell: (p) => String(p.open_year ?? "–") },
+    { key: "cost", number: true, value: (p) => p.cost },
+    { key: "closes", number: true, value: (p) => p.closes },
+    { key: "people", number: true, value: (p) => p.people },
+    { key: "department", search: true, value: (p) => p.department },
+  ], [["project-town", (p) => p.town_id], ["project-means", (p) => p.means]]);
+
+  // choices --------------------------------------------------------------------------------------------------------
+  function fill(select, entries, first) {
+    const kept = select.value;
+    select.replaceChildren(...(first === null ? [] : [make("option", { value: "" }, first)]),
+      ...entries.map(([value, label]) => make("option", { value }, label)));
+    if ([...select.options].some((one) => one.value === kept)) select.value = kept;
+  }
+  function choices() {
+    const shown = $("shown"), kept = shown.value || "all";
+    const groups = D.domains.concat([{ id: null }]).map((domain) => {
+      const own = D.types.map((one, n) => [one, n]).filter(([one]) => (domain.id === null
+        ? !D.domains.some((d) => d.id === one.domain) : one.domain === domain.id));
+      const group = make("optgroup", { label: domain.id === null ? t("other_types") : named(domain) });
+      own.forEach(([, n]) => group.append(make("option", { value: n }, typeName(n))));
+      return group;
+    }).filter((group) => group.children.length);
+    shown.replaceChildren(make("option", { value: "all" }, t("all_items")), ...groups);
+    shown.value = kept;
+    fill($("by"), [["verdict", t("by_verdict")], ["people", t("by_people")]], null);
+    fill($("gap-town"), D.towns.id.map((id, n) => [n, id]), t("every"));
+    fill($("gap-domain"), D.domains.map((one) => [one.id, named(one)]), t("every"));
+    const used = [...new Set(D.gaps.map((gap) => gap[1]))].sort((a, b) => a - b);
+    fill($("gap-type"), used.map((r) => [r, requirementName(D.requirements[r])]), t("every"));
+    const reasons = [...new Set(D.gaps.map(([n, r]) => D.reasons[D.requirements[r].reason[n]]))].sort();
+    fill($("gap-reason"), reasons.map((one) => [one, code(one)]), t("every"));
+    if (D.projects) {
+      fill($("project-town"), [...new Set(D.projects.map((p) => p.town_id))].sort().map((one) => [one, one]), t("every"));
+      fill($("project-means"), ["reuse", "compound", "new"].map((one) => [one, t("code_" + one)]), t("every"));
+    }
+  }
+  function setLanguage(next) {
+    lang = next;
+    root.dataset.lang = next;
+    root.lang = next === "zh" ? "zh-CN" : "en";
+    $("language").textContent = next === "zh" ? "English" : "中文";
+    $("language").lang = next === "zh" ? "en" : "zh-CN";
+    for (const node of document.querySelectorAll("[data-zh][data-en]")) {
+      node.setAttribute(node.placeholder === undefined ? "aria-label" : "placeholder", node.dataset[next]);
+    }
+    choices();
+    gaps.show();
+    if (projects) projects.show();
+    paint();
+    detail();
+  }
+  $("find-list").append(...C.id.map((id, n) => make("option", { value: C.name[n] ? `${C.name[n]} · ${id}` : id })));
+  const labels = new Map(C.id.map((id, n) => [C.name[n] ? `${C.name[n]} · ${id}` : id, n]));
+  function find() {
+    const word = $("find").value.trim();
+    let n = labels.has(word) ? labels.get(word) : C.id.indexOf(word);
+    if (n < 0) {
+      const near = C.id.map((_, k) => k).filter((k) => C.name[k] === word);
+      n = near.length === 1 ? near[0] : -1;
+    }
+    if (n >= 0) choose(n, true);
+  }
+  $("find").addEventListener("change", find);
+  $("map-form").addEventListener("submit", (event) => { event.preventDefault(); find(); });
+  for (const id of ["shown", "by"]) $(id).addEventListener("change", () => (chosen < 0 ? paint() : choose(chosen, false)));
+  for (const id of ["with-facilities", "with-gaps", "with-projects"]) if ($(id)) $(id).addEventListener("change", paint);
+  $("language").addEventListener("click", () => setLanguage(lang === "zh" ? "en" : "zh"));
+  $("theme").addEventListener("click", () => {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    paint();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+  $("print").addEventListener("click", () => print());
+  addEventListener("beforeprint", () => document.querySelectorAll("details.domain").forEach((one) => { one.open = true; }));
+  for (const button of document.querySelectorAll(".matrix button")) {
+    button.addEventListener("click", () => {
+      $("gap-form").reset();
+      setTimeout(() => {
+        $("gap-town").value = button.dataset.town;
+        const own = D.requirements.findIndex((one) => one.type === +button.dataset.type && one.headline);
+        $("gap-type").value = own;
+        if ($("gap-type").value === "") $("gap-text").value = typeName(+button.dataset.type);
+        gaps.again();
+        $("gaps").scrollIntoView();
+      });
+    });
+  }
+  drawBase();
+  setLanguage(lang);
+  root.dataset.ready = "yes";
+})();

@@ -1,0 +1,152 @@
+"""One town's page (一街镇一策), ready to print: its rates, gaps, projects, types and committees; no script."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shapely
+
+from circle15.outputs.dictionary import Lang
+from circle15.report.embedded import AREA_TOLERANCE_M
+from circle15.report.facts import ITEM_COUNTS, Facts
+from circle15.report.page import both, common, label_of, records, template, text
+from circle15.tables import VERDICTS
+from circle15.units import SECONDS_PER_MINUTE
+
+MAP_UNITS = 1000.0
+"""Longer side of a town's drawing, in the units of its own."""
+
+
+def town_html(facts: Facts, town: str, lang: Lang, back: str) -> str:
+    """Return the page of one town.
+
+    Parameters
+    ----------
+    town : str
+        Its id.
+    lang : {"zh", "en"}
+        The language that it shows.
+    back : str
+        Name of the district's page, two folders up.
+    """
+    run = facts.run
+    committees = facts.committees[facts.committees["town_id"] == town]
+    projects = None
+    if "projects" in run.layers:
+        projects = _projects(facts, town)
+    return template("town.html.j2").render(
+        **common(facts, lang),
+        town=town,
+        back=back,
+        rates=_rates(facts, town),
+        drawing=_drawing(facts, committees),
+        verdicts=VERDICTS,
+        gaps=_gaps(facts, town),
+        projects=projects,
+        types=_types(facts, town),
+        committees=[{"population": None} | row for row in records(committees.drop(columns="geometry"))],
+    )
+
+
+def _rates(facts: Facts, town: str) -> list[dict[str, Any]]:
+    """Return the town's rates; of a ledger before it and after each year's projects."""
+    effects = facts.run.table("effects")
+    if not len(effects):
+        own = facts.run.table("towns")
+        return [row | {"label": town} for row in records(own[own["town_id"] == town])]
+    own = effects[(effects["by"] == "town") & (effects["key"] == town)]
+    rows = records(own)
+    for row in rows:
+        year = "" if pd.isna(row["year"]) else f" {row['year']:.0f}"
+        row["label"] = text(str(row["state"])) + year
+    return rows
+
+
+def _type_labels(facts: Facts) -> dict[str, Any]:
+    return {one.id: label_of(one) for one in facts.types}
+
+
+def _gaps(facts: Facts, town: str) -> list[dict[str, Any]]:
+    gaps, labels = facts.run.table("gaps"), _type_labels(facts)
+    own = gaps[gaps["town_id"] == town] if len(gaps) else gaps
+    name_of = dict(zip(facts.committees["committee_id"], facts.committees["name"], strict=True))
+    return [
+        {
+            **row,
+            "committee": name_of.get(row["committee_id"]) or row["committee_id"],
+            "label": labels.get(row["type_id"], row["type_id"]),
+            "time": clock(row["time_s"], up=True),
+            "limit": clock(row["threshold_s"], up=False),
+        }
+        for row in records(own)
+    ]
+
+
+def clock(seconds: float, *, up: bool) -> str:
+    """Return seconds as minutes:seconds, rounded up for a fail: none may seem to be within."""
+    if math.isnan(seconds):
+        return "–"
+    whole = math.ceil(seconds - 1e-9) if up else math.floor(seconds + 1e-9)
+    return f"{whole // int(SECONDS_PER_MINUTE)}:{whole % int(SECONDS_PER_MINUTE):02d}"
+
+
+def _projects(facts: Facts, town: str) -> list[dict[str, Any]]:
+    table, labels = facts.run.table("projects"), _type_labels(facts)
+    own = table[table["town_id"] == town]
+    return [row | {"label": labels.get(row["type_id"], row["type_id"])} for row in records(own)]
+
+
+def _types(facts: Facts, town: str) -> list[dict[str, Any]]:
+    here = (facts.committees["town_id"] == town).to_numpy()
+    rows = []
+    for one in facts.types:
+        verdicts = facts.items[one.id].to_numpy()[here]
+        counts = {column: int((verdicts == verdict).sum()) for verdict, column in ITEM_COUNTS.items()}
+        judged = counts["passed"] + counts["failed"]
+        share = counts["passed"] / judged if judged else math.nan
+        note = "" if one.id in facts.headline else text("not_headline")
+        rows.append({**counts, "label": both(one.zh, one.en), "note": note, "item_rate": share})
+    return rows
+
+
+def _drawing(facts: Facts, committees: pd.DataFrame) -> dict[str, Any] | None:
+    """Return the town's committees as paths of an SVG, north up; points where a committee has no area."""
+    areas = facts.run.layers.get("committee_areas")
+    shape_of = {} if areas is None else dict(zip(areas["committee_id"], areas.geometry, strict=True))
+    shapes = [shape_of.get(one) for one in committees["committee_id"]]
+    geometry = np.array(
+        [a if a is not None else p for a, p in zip(shapes, committees.geometry, strict=True)], dtype=object
+    )
+    placed = ~shapely.is_missing(geometry)
+    if not placed.any():
+        return None
+    west, south, east, north = shapely.total_bounds(geometry[placed])
+    size = max(east - west, north - south, 1.0)
+    pad, scale = 0.04 * size, MAP_UNITS / (1.08 * size)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return round((x - west + pad) * scale, 1), round((north + pad - y) * scale, 1)
+
+    drawn: dict[str, list[dict[str, Any]]] = {"shapes": [], "points": []}
+    names = committees["name"].where(committees["name"] != "", committees["committee_id"])
+    for shape, verdict, name in zip(geometry, committees["verdict"], names, strict=True):
+        own = {"verdict": verdict, "name": name}
+        if shape is None:
+            continue
+        if shape.geom_type == "Point":
+            x, y = at(shape.x, shape.y)
+            drawn["points"].append({**own, "x": x, "y": y})
+        else:
+            drawn["shapes"].append({**own, "path": _path(shapely.simplify(shape, AREA_TOLERANCE_M), at)})
+    wide, high = (round((span + 2 * pad) * scale, 1) for span in (east - west, north - south))
+    return {**drawn, "box": f"0 0 {wide} {high}", "line": 1.5, "dot": 9}
+
+
+def _path(shape: shapely.Geometry, at: Any) -> str:
+    parts = []
+    for polygon in shapely.get_parts(shape):
+        for ring in (polygon.exterior, *polygon.interiors):
+            corners = [at(x, y) for x, y in shapely.get_coordinates(ring)[:-1]]
+            parts.append("M" + " ".join(f"{x} {y}" for x, y in corners) + "Z")
+    return "".join(parts)
