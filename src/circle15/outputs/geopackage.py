@@ -1,9 +1,13 @@
-"""The GeoPackage of a run: every table as a layer that opens in QGIS, the same bytes for the same results."""
+"""The GeoPackage of a run: every table as a layer that opens in QGIS, the same bytes for the same results.
+
+Beside the layers it holds two tables without geometry: the styles that QGIS draws them by, and what their columns mean.
+"""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +22,8 @@ from pyproj import CRS
 
 from circle15.errors import Notes, OutputError, Problem
 from circle15.outputs.columns import CELLS, CIRCLES, COMMITTEES, FACILITIES, RATE_LAYOUTS, arrange, geometry_of
+from circle15.outputs.dictionary import load_dictionary
+from circle15.outputs.styles import STYLE_NAME, STYLES_TABLE, style_of
 from circle15.tables import Results, flat
 
 GDAL_OPTIONS = {
@@ -30,8 +36,12 @@ GDAL_OPTIONS = {
 }
 GDAL_ERRORS = (DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError)
 
-RESERVED = ("fid", "geom")
+GEOMETRY = "geom"
+RESERVED = ("fid", GEOMETRY)
 """Names that the GeoPackage driver keeps for itself."""
+DICTIONARY_TABLE = "data_dictionary"
+STAMP = datetime(1970, 1, 1, tzinfo=UTC)
+"""Stands for the time of writing, as in `GDAL_OPTIONS`."""
 
 POINTS, LINES, AREAS, COLLECTIONS = "points", "lines", "areas", "collections"
 FAMILY = np.array([POINTS, LINES, LINES, AREAS, POINTS, LINES, AREAS, COLLECTIONS])
@@ -93,7 +103,13 @@ def write_layers(layers: Iterable[Layer], path: Path, crs: CRS | str, notes: Not
             except GDAL_ERRORS as error:
                 raise _failed(path, str(error)) from error
             written.append(layer)
-        _check_complete(path, written)
+        attributes = {STYLES_TABLE: _styles(written), DICTIONARY_TABLE: _data_dictionary(written)}
+        for name, table in attributes.items():
+            try:
+                _write_attributes(name, table, path)
+            except GDAL_ERRORS as error:
+                raise _failed(path, str(error)) from error
+        _check_complete(path, written, {name: table.num_rows for name, table in attributes.items()})
 
 
 def _layers(results: Results, tables: dict[str, pd.DataFrame]) -> Iterator[Layer]:
@@ -193,14 +209,16 @@ def _promoted(geometry: npt.NDArray[np.object_], family: str) -> npt.NDArray[np.
 
 
 def _write_layer(layer: Layer, path: Path, crs: str, notes: Notes) -> None:
-    columns = {name: _arrow(layer.table[column]) for column, name in _field_names(layer, notes).items()}
-    columns["geom"] = pa.array(shapely.to_wkb(flat(layer.geometry)), type=pa.binary())
+    names = _field_names(layer.table)
+    _tell_renamed(layer.name, names, notes)
+    columns = {name: _arrow(layer.table[column]) for column, name in names.items()}
+    columns[GEOMETRY] = pa.array(shapely.to_wkb(flat(layer.geometry)), type=pa.binary())
     pyogrio.raw.write_arrow(
         pa.table(columns),
         path,
         layer=layer.name,
         driver="GPKG",
-        geometry_name="geom",
+        geometry_name=GEOMETRY,
         geometry_type=layer.geometry_type,
         crs=crs,
         layer_options={"DESCRIPTION": layer.description},
@@ -217,25 +235,70 @@ def _arrow(values: pd.Series) -> pa.Array:
     return pa.array(values, type=pa.string(), from_pandas=True)
 
 
-def _field_names(layer: Layer, notes: Notes) -> dict[str, str]:
+def _write_attributes(name: str, table: pa.Table, path: Path) -> None:
+    """Write a table without geometry; GDAL enters it in the contents, so that QGIS finds it."""
+    entry = load_dictionary().table(name)
+    options = {"DESCRIPTION": entry.meaning_en, "FID": "id"}
+    pyogrio.raw.write_arrow(table, path, layer=name, driver="GPKG", layer_options=options)
+
+
+def _styles(layers: list[Layer]) -> pa.Table:
+    """Return the table of styles in the form that QGIS reads from GeoPackages: one default style a layer."""
+    named = [(layer, _field_names(layer.table)) for layer in layers]
+    styles = [style_of(layer.name, layer.geometry_type, names) for layer, names in named]
+    known = [style for style in styles if style]
+    text = {
+        "f_table_catalog": ["" for _ in known],
+        "f_table_schema": ["" for _ in known],
+        "f_table_name": [style.layer for style in known],
+        "f_geometry_column": [GEOMETRY for _ in known],
+        "styleName": [STYLE_NAME for _ in known],
+        "styleQML": [style.qml for style in known],
+        "styleSLD": [style.sld for style in known],
+    }
+    more = {name: ["" for _ in known] for name in ("owner", "ui")}
+    return pa.table(
+        {name: pa.array(values, type=pa.string()) for name, values in text.items()}
+        | {"useAsDefault": pa.array([True for _ in known], type=pa.bool_())}
+        | {"description": pa.array([style.description for style in known], type=pa.string())}
+        | {name: pa.array(values, type=pa.string()) for name, values in more.items()}
+        | {"update_time": pa.array([STAMP for _ in known], type=pa.timestamp("ms", tz="UTC"))}
+    )
+
+
+def _data_dictionary(layers: list[Layer]) -> pa.Table:
+    """Return what every column of the layers is called and means; the user's own have their name alone."""
+    rows = []
+    for layer in layers:
+        for column, name in _field_names(layer.table).items():
+            one = load_dictionary().column(layer.name, column)
+            rows.append((layer.name, name, one.kind, one.zh, one.en, one.meaning_zh, one.meaning_en))
+    names = ("table", "column", "kind", "title_zh", "title_en", "meaning_zh", "meaning_en")
+    return pa.table({name: pa.array([row[at] for row in rows], type=pa.string()) for at, name in enumerate(names)})
+
+
+def _field_names(table: pd.DataFrame) -> dict[str, str]:
     """Return the field's name of every column: SQLite knows no case, and the driver reserves some names."""
     taken = set(RESERVED)
     names = {}
-    for column in layer.table.columns:
+    for column in table.columns:
         name, number = str(column), 2
         while name.lower() in taken:
             name, number = f"{column}_{number}", number + 1
         taken.add(name.lower())
-        names[column] = name
-    renamed = [f"{old} → {new}" for old, new in names.items() if old != new]
-    why = "a GeoPackage knows no case and reserves fid and geom"
-    text = f"{len(renamed)} columns of layer {layer.name} are renamed there: {why}"
-    notes.add("geopackage.renamed", len(renamed), text, renamed)
+        names[str(column)] = name
     return names
 
 
-def _check_complete(path: Path, layers: list[Layer]) -> None:
-    """Raise unless the file holds every row of every layer, and its spatial index every geometry.
+def _tell_renamed(layer: str, names: dict[str, str], notes: Notes) -> None:
+    renamed = [f"{old} → {new}" for old, new in names.items() if old != new]
+    why = "a GeoPackage knows no case and reserves fid and geom"
+    text = f"{len(renamed)} columns of layer {layer} are renamed there: {why}"
+    notes.add("geopackage.renamed", len(renamed), text, renamed)
+
+
+def _check_complete(path: Path, layers: list[Layer], attributes: dict[str, int]) -> None:
+    """Raise unless the file holds every row of every layer and table, and its spatial index every geometry.
 
     GDAL builds the index when it closes the file, and an error at that point does not reach us.
     """
@@ -243,16 +306,22 @@ def _check_complete(path: Path, layers: list[Layer]) -> None:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as base:
             pages, size = (base.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
             whole = path.stat().st_size == pages * size
-            for layer in layers:
-                there = ~(shapely.is_missing(layer.geometry) | shapely.is_empty(layer.geometry))
-                counts = ((layer.name, len(layer.table)), (f"rtree_{layer.name}_geom_rowid", int(there.sum())))
-                for table, count in counts:
-                    found = base.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]  # noqa: S608 - our own names
-                    whole = whole and found == count
+            for table, count in (_counts(layers) | attributes).items():
+                found = base.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]  # noqa: S608 - our own names
+                whole = whole and found == count
     except sqlite3.Error as error:
         raise _failed(path, str(error)) from error
     if not whole:
         raise _failed(path, "the file is not complete")
+
+
+def _counts(layers: list[Layer]) -> dict[str, int]:
+    """Return how many rows each layer's table and its spatial index must have."""
+    counts = {layer.name: len(layer.table) for layer in layers}
+    for layer in layers:
+        there = ~(shapely.is_missing(layer.geometry) | shapely.is_empty(layer.geometry))
+        counts[f"rtree_{layer.name}_{GEOMETRY}_rowid"] = int(there.sum())
+    return counts
 
 
 def _failed(path: Path, why: str) -> OutputError:
