@@ -1,0 +1,216 @@
+"""What a comparison reads like: a short text, and a page of tables that opens without a network."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from circle15.comparison.causes import SEPARATOR
+from circle15.comparison.changes import BETTER, DIRECTIONS, OTHER, SAME, WORSE
+from circle15.comparison.run import Comparison
+from circle15.outputs.dictionary import Lang, load_dictionary
+from circle15.percent import text_of_rate
+from circle15.report.reading import RunFolder
+from circle15.report.words import texts
+
+TABLE = "comparison"
+"""Name under which the dictionary has the codes of comparisons."""
+LINES_SHOWN = 20
+"""Changed items and facilities in the short text; all are in the CSV files."""
+ROWS_SHOWN = 5000
+"""Rows of a table on the page."""
+RATES = ("item_rate", "committee_rate", "population_rate")
+
+
+def summary(found: Comparison, lang: Lang) -> str:
+    """Return what changed and why in a few lines, for a terminal, a commit or a mail."""
+    words = _Words(found, lang)
+    lines = [words.t["title"], f"A  {words.label(found.a)}", f"B  {words.label(found.b)}"]
+    if found.unchanged:
+        return "\n".join([*lines, words.t["nothing"]]) + "\n"
+    rates = found.tables["rates"]
+    for row in _records(rates[rates["by"] == "district"]):
+        lines += [f"{words.t[name]}: {words.rates(row, name)}" for name in RATES]
+    lines.append(words.counted())
+    if found.why_no_causes:
+        lines.append(f"{words.t['no_causes']}: {found.why_no_causes}")
+    for row in words.causes():
+        lines.append(f"  {row['label']}: {row['text']}")
+    changes = words.changes(found.tables["changes"])
+    lines += [
+        f"{'+' if row['direction'] == BETTER else '-' if row['direction'] == WORSE else '*'} {row['line']}"
+        for row in changes[:LINES_SHOWN]
+    ]
+    if len(changes) > LINES_SHOWN:
+        lines.append(words.t["more"].format(n=len(changes) - LINES_SHOWN))
+    if len(found.tables["facilities"]):
+        lines.append(words.facilities())
+    lines += [f"{words.t['note']}: {note.text}" for note in found.notes.items]
+    return "\n".join(_one_line(line) for line in lines) + "\n"
+
+
+def page(found: Comparison, lang: Lang) -> str:
+    """Return one HTML page with all tables; it asks nobody for anything, and every name in it is escaped."""
+    words = _Words(found, lang)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("circle15.comparison"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    changes, facilities = found.tables["changes"], found.tables["facilities"]
+    rates = found.tables["rates"]
+    return environment.get_template("compare.html.j2").render(
+        lang="zh-CN" if lang == "zh" else "en",
+        t=words.t,
+        found=found,
+        a=words.label(found.a),
+        b=words.label(found.b),
+        counted=words.counted(),
+        causes=words.causes(),
+        changes=words.changes(changes.head(ROWS_SHOWN)),
+        changes_left=max(0, len(changes) - ROWS_SHOWN),
+        rates=[(by, words.t[f"by_{by}"], words.rate_rows(table)) for by, table in rates.groupby("by", sort=False)],
+        facilities=words.facility_rows(facilities.head(ROWS_SHOWN)),
+        facilities_left=max(0, len(facilities) - ROWS_SHOWN),
+        notes=[note.text for note in found.notes.items],
+    )
+
+
+class _Words:
+    """The texts of a comparison in one language."""
+
+    def __init__(self, found: Comparison, lang: Lang) -> None:
+        self.found, self.lang = found, lang
+        self.t = texts("compare", lang)
+        self._dictionary = load_dictionary()
+        self._types: dict[str, str] = {}
+        for run in (found.a, found.b):
+            table = run.table("types")
+            self._types |= dict(zip(table["type_id"], table[f"name_{lang}"], strict=True))
+
+    def code(self, value: str) -> str:
+        """Return what a code is called; several are joined by ``|``."""
+        names = [self._dictionary.code(one, TABLE).title(self.lang) for one in value.split(SEPARATOR)]
+        return self.t["and"].join(names)
+
+    def type(self, name: str) -> str:
+        return self._types.get(name) or name
+
+    def label(self, run: RunFolder) -> str:
+        standard = run.document["standard"]["id"]
+        return self.t["label"].format(name=run.name, as_of=run.as_of, standard=standard, folder=run.folder)
+
+    def counted(self) -> str:
+        """Return how many verdicts changed, and which way."""
+        changes = self.found.tables["changes"]
+        by = changes["direction"].value_counts()
+        parts = [f"{int(by[one])} {self.code(one)}" for one in DIRECTIONS if by.get(one)]
+        text = self.t["counted"].format(n=len(changes), items=self.found.items)
+        return f"{text}{self.t['colon']}{self.t['comma'].join(parts)}" if parts else text
+
+    def causes(self) -> list[dict[str, Any]]:
+        """Return the causes with their numbers as text."""
+        rows = []
+        for row in _records(self.found.tables["causes"]):
+            own = {name: None if pd.isna(value) else value for name, value in row.items()}
+            text = self.t["cause" if own["step"] is not None else "cause_alone"].format(
+                **own | {"passed_more": f"{own['passed_more'] or 0:+d}"}
+            )
+            rows.append({**own, "label": self.code(str(row["cause"])), "text": text})
+        return rows
+
+    def rates(self, row: dict[str, Any], name: str) -> str:
+        """Return a rate of both runs and their difference."""
+        points = row[f"{name}_points"]
+        told = "" if math.isnan(points) else f" ({self.points(points)})"
+        return f"{text_of_rate(row[f'{name}_a'])} → {text_of_rate(row[f'{name}_b'])}{told}"
+
+    def points(self, value: float) -> str:
+        """Return a difference in percentage points, signed; rounding hides none that there is."""
+        if math.isnan(value):
+            return "–"
+        places = 1 if round(value, 1) or not round(value, 4) else 3
+        return f"{value:+.{places}f} {self.t['points']}" if round(value, 4) else f"±0 {self.t['points']}"
+
+    def rate_rows(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+        rows = []
+        for row in _records(table):
+            counts = {name: _counts(row, name) for name in ("passed", "failed", "unknown")}
+            rates = {name: (text_of_rate(row[f"{name}_a"]), text_of_rate(row[f"{name}_b"])) for name in RATES}
+            points = {name: self.points(row[f"{name}_points"]) for name in RATES}
+            name = row[f"name_{self.lang}"] or row["key"] or self.t["all"]
+            sign = {n: _sign(row[f"{n}_points"]) for n in RATES}
+            rows.append({"name": name, "counts": counts, "rates": rates, "points": points, "sign": sign})
+        return rows
+
+    def changes(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+        """Return the changed items as text."""
+        rows = []
+        for row in _records(table):
+            row["type"] = self.type(row["type_id"])
+            row["committee"] = " ".join(dict.fromkeys(one for one in (row["name"], row["committee_id"]) if one))
+            row["from"], row["to"] = self.code(row["before"]), self.code(row["after"])
+            row["why_from"], row["why_to"] = self.code(row["reason_before"]), self.code(row["reason_after"])
+            row["way"] = self.code(row["direction"])
+            row["because"] = self.code(row["cause"]) if row["cause"] else ""
+            row["stepped"] = self.code(row["step"]) if row["step"] else ""
+            row["facilities"] = self.t["comma"].join(self._nearest(row))
+            told = self.t["comma"].join(one for one in (row["because"], row["facilities"]) if one)
+            turned = f"{row['from']} ({row['why_from']}) → {row['to']} ({row['why_to']})"
+            row["line"] = f"{row['committee']} · {row['type']}{self.t['colon']}{turned}{f' — {told}' if told else ''}"
+            rows.append(row)
+        return rows
+
+    def _nearest(self, row: dict[str, Any]) -> Iterable[str]:
+        """Return what became of the nearest facility before and after, if anything."""
+        told = {}
+        for facility, became in (
+            ("facility_before", "facility_before_became"),
+            ("facility_after", "facility_after_was"),
+        ):
+            if row[facility] and row[became] not in ("", SAME):
+                told[row[facility]] = f"{row[facility]} {self.code(row[became])}"
+        return told.values()
+
+    def facilities(self) -> str:
+        """Return how many facilities came, went, moved or changed."""
+        by = self.found.tables["facilities"]["change"].value_counts().sort_index()
+        parts = self.t["comma"].join(f"{int(number)} {self.code(str(change))}" for change, number in by.items())
+        return f"{self.t['facilities']}{self.t['colon']}{parts}"
+
+    def facility_rows(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+        rows = []
+        for row in _records(table):
+            moved = "" if math.isnan(row["moved_m"]) or not row["moved_m"] else f"{row['moved_m']:.0f} m"
+            altered = row["altered"].replace(SEPARATOR, ", ")
+            rows.append(
+                {
+                    **row,
+                    "type": self.type(row["type_id"]),
+                    "what": self.code(row["change"]),
+                    "more": " ".join(one for one in (moved, altered) if one),
+                }
+            )
+        return rows
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _counts(row: dict[str, Any], name: str) -> str:
+    a, b = ("–" if math.isnan(row[f"{name}_{side}"]) else f"{row[f'{name}_{side}']:.0f}" for side in "ab")
+    return a if a == b else f"{a} → {b}"
+
+
+def _sign(points: float) -> str:
+    return BETTER if points > 0 else WORSE if points < 0 else OTHER
+
+
+def _one_line(text: str) -> str:
+    """Return text without line breaks and other control characters, which a name may hold."""
+    return "".join(one if one.isprintable() else " " for one in text)
