@@ -19,6 +19,7 @@ import click
 from circle15 import __version__
 from circle15.cli.annotations import SHOWN, Annotation, file_of
 from circle15.cli.check import check
+from circle15.cli.compare import compare
 from circle15.cli.compute import compute
 from circle15.cli.explain import explain
 from circle15.cli.fetch import fetch
@@ -58,6 +59,7 @@ circle15.add_command(explain)
 circle15.add_command(suggest)
 circle15.add_command(verify)
 circle15.add_command(plan)
+circle15.add_command(compare)
 circle15.add_command(standards)
 
 
