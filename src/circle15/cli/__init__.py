@@ -17,8 +17,10 @@ from typing import NoReturn
 import click
 
 from circle15 import __version__
+from circle15.cli import completion
 from circle15.cli.annotations import SHOWN, Annotation, file_of
 from circle15.cli.check import check
+from circle15.cli.common import InOrder
 from circle15.cli.compare import compare
 from circle15.cli.compute import compute
 from circle15.cli.explain import explain
@@ -41,7 +43,35 @@ GC_THRESHOLDS = (200_000, 20, 100)
 """Tables of text are millions of objects without cycles: looking through them as often as Python does takes 10 %."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+EXAMPLE = """
+\b
+The order of the work:
+  1. init: a configuration and tables to fill in; fetch: streets and
+     facilities from OpenStreetMap. Or begin with configs/sample.toml.
+  2. check: what compute would refuse or doubt.
+  3. compute: verdicts, rates, gaps. explain: why one verdict is what it is.
+  4. suggest: where to close the gaps. verify: the proof. plan: the years.
+  5. report: pages, workbook, maps. compare: what changed between two runs.
+
+\b
+Examples:
+  circle15 check configs/sample.toml
+  circle15 compute configs/sample.toml
+  circle15 explain configs/sample.toml --committee 999001001 --type primary_school
+  circle15 compute --help
+
+\b
+Exit codes: 0 done, 1 below --fail-under, 2 command line or configuration,
+3 input, 4 computing, 5 output, 70 a bug, 130 interrupted.
+"""
+
+
+@click.group(
+    cls=InOrder,
+    epilog=EXAMPLE,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
 @click.version_option(__version__)
 @click.pass_context
 def circle15(context: click.Context) -> None:
@@ -65,6 +95,9 @@ circle15.add_command(standards)
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
+    code = completion.answer(circle15)
+    if code is not None:
+        sys.exit(code)
     signal.signal(signal.SIGTERM, _interrupt)
     gc.set_threshold(*GC_THRESHOLDS)
     for stream in (sys.stdout, sys.stderr):

@@ -7,7 +7,16 @@ import click
 
 from circle15.cli.annotations import Annotation, file_of
 from circle15.cli.check_report import as_document, as_lines, last_line
-from circle15.cli.common import annotate_option, begin, cache_folder, cache_options, from_here, year_option
+from circle15.cli.common import (
+    annotate_option,
+    begin,
+    cache_folder,
+    cache_options,
+    config_argument,
+    from_here,
+    standard_option,
+    year_option,
+)
 from circle15.cli.terminal import Stages, Terminal
 
 if TYPE_CHECKING:
@@ -28,9 +37,9 @@ Examples:
     epilog=EXAMPLE,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.argument("config", type=click.Path(path_type=Path))
+@config_argument
 @year_option
-@click.option("--standard", metavar="ID|PATH", help="Hold the data against this standard; wins over run.standard.")
+@standard_option
 @cache_options
 @annotate_option
 @click.option("--json", "json_wanted", is_flag=True, help="Print one JSON document instead of text.")

@@ -12,6 +12,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from circle15.cli.tables import fitted
+
 if TYPE_CHECKING:
     from circle15.errors import Problem
     from circle15.stages.check import Doubt, Report
@@ -103,7 +105,7 @@ def as_lines(report: "Report", *, every_row: bool) -> str:
     for title, body in _sections(report, sys.maxsize if every_row else ROWS, terminal=terminal):
         console.print(Text(title, style="bold", overflow="fold"))
         for part in body:
-            console.print(part)
+            console.print(fitted(part, width))
         console.print()
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 

@@ -7,9 +7,20 @@ from typing import Any
 
 import click
 
+from circle15.cli import completion
 from circle15.cli.bar import MEASURES
 from circle15.cli.terminal import Terminal
 from circle15.errors import ConfigError, OutputError, Problem
+
+
+class InOrder(click.Group):
+    """A group whose help has its commands in the order in which they were added: that of the work."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names."""
+        del ctx
+        return list(self.commands)
+
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 
@@ -23,6 +34,14 @@ year_option = click.option(
     "--as-of", type=click.IntRange(FIRST_YEAR, LAST_YEAR), metavar="YEAR", help="Facilities open in that year count."
 )
 
+config_argument = click.argument("config", type=click.Path(path_type=Path), shell_complete=completion.configs)
+standard_option = click.option(
+    "--standard",
+    metavar="ID|PATH",
+    shell_complete=completion.standards,
+    help="Hold the district against this standard; wins over run.standard.",
+)
+
 
 def planning_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what `suggest`, `verify` and `plan` have in common."""
@@ -34,7 +53,7 @@ def planning_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--bom", is_flag=True, help="Begin CSV files with a byte order mark, which some spreadsheets need."
         ),
         cache_options,
-        click.option("--standard", metavar="ID|PATH", help="Hold the district against this standard."),
+        standard_option,
         planning_year_option,
     ):
         command = option(command)

@@ -12,9 +12,11 @@ from circle15.cli.common import (
     begin,
     cache_folder,
     cache_options,
+    config_argument,
     fail_under_options,
     from_here,
     out_folder,
+    standard_option,
     year_option,
 )
 from circle15.cli.report import annotate_rates, as_json, as_tables
@@ -39,10 +41,10 @@ Examples:
     epilog=EXAMPLE,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.argument("config", type=click.Path(path_type=Path))
+@config_argument
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder to write; wins over run.out.")
 @year_option
-@click.option("--standard", metavar="ID|PATH", help="Hold the district against this standard; wins over run.standard.")
+@standard_option
 @click.option(
     "--engine", type=click.Choice(["pandana", "scipy"]), help="Engine of the travel times; both give the same verdicts."
 )

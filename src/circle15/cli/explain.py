@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from circle15.cli.common import begin, cache_folder, cache_options, from_here, year_option
+from circle15.cli import completion
+from circle15.cli.common import (
+    begin,
+    cache_folder,
+    cache_options,
+    config_argument,
+    from_here,
+    standard_option,
+    year_option,
+)
 from circle15.cli.terminal import Stages
 from circle15.errors import OutputError, Problem
 
@@ -28,9 +37,11 @@ Examples:
     epilog=EXAMPLE,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.argument("config", type=click.Path(path_type=Path))
+@config_argument
 @click.option("--committee", required=True, metavar="ID", help="The committee.")
-@click.option("--type", "type_id", required=True, metavar="ID", help="The type of facility.")
+@click.option(
+    "--type", "type_id", required=True, metavar="ID", shell_complete=completion.types, help="The type of facility."
+)
 @click.option(
     "--geojson",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -38,7 +49,7 @@ Examples:
     help="Write the ways to the nearest facilities, with their access legs, as GeoJSON.",
 )
 @year_option
-@click.option("--standard", metavar="ID|PATH", help="Explain by this standard; wins over run.standard.")
+@standard_option
 @cache_options
 @click.option("--json", "json_wanted", is_flag=True, help="Print one JSON document instead of words.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no stages and no notes, errors only.")

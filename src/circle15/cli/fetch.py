@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from circle15.cli.common import begin
+from circle15.cli.common import begin, config_argument
 from circle15.cli.terminal import Stages, Terminal
 from circle15.errors import Circle15Error, Notes
 
@@ -28,7 +28,7 @@ Examples:
     epilog=EXAMPLE,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.argument("config", type=click.Path(path_type=Path))
+@config_argument
 @click.option("--overpass-url", metavar="URL", help="Ask this Overpass server; wins over fetch.overpass_url.")
 @click.option("--fresh", is_flag=True, help="Fetch again what is there, and replace it.")
 @click.option("--json", "json_wanted", is_flag=True, help="Print one JSON document instead of lines for CONFIG.")

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from circle15.cli.common import begin, cache_folder, from_here, out_folder, planning_options, time_limit_option
+from circle15.cli.common import (
+    begin,
+    cache_folder,
+    config_argument,
+    from_here,
+    out_folder,
+    planning_options,
+    time_limit_option,
+)
 from circle15.cli.suggest import EXIT_INTERRUPTED, interruptible
 from circle15.cli.tables import as_document, as_text, money, plain_table
 from circle15.cli.terminal import Stages
@@ -31,7 +39,7 @@ Examples:
     epilog=EXAMPLE,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.argument("config", type=click.Path(path_type=Path))
+@config_argument
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder to write [default: <run.out>-plan]."
 )

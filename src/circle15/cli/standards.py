@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from circle15.cli.common import from_here
+from circle15.cli import completion
+from circle15.cli.common import InOrder, from_here
 from circle15.cli.terminal import Stages, Terminal
 from circle15.errors import ConfigError, Notes, Problem
 
@@ -40,7 +41,7 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 _json = click.option("--json", "json_wanted", is_flag=True, help="Print one JSON document instead of tables.")
 
 
-@click.group(epilog=EXAMPLE, context_settings=_HELP)
+@click.group(cls=InOrder, short_help="List, show, check and compare standards.", epilog=EXAMPLE, context_settings=_HELP)
 def standards() -> None:
     """List, show, check and compare standards. Data go to stdout.
 
@@ -48,7 +49,32 @@ def standards() -> None:
     """
 
 
-@standards.command("list", context_settings=_HELP)
+ABOUT = {
+    "list": ("List the shipped standards.", ["list", "list --json"]),
+    "show": (
+        "Show what a standard asks, in words.",
+        ["show pudong-2021", "show gb50180-2018 --type kindergarten"],
+    ),
+    "check": (
+        "Say everything that is wrong with a standard.",
+        ["check pudong-2021", "check my-standard.toml"],
+    ),
+    "diff": (
+        "Compare two standards, and the verdicts that could change.",
+        ["diff pudong-2021 gb50180-2018", "diff pudong-2021 my-standard.toml --config configs/sample.toml"],
+    ),
+    "schema": ("Print the JSON Schema of standards, for editors.", ["schema > standard.schema.json"]),
+}
+"""Purpose and examples of each command, in the order in which help has them."""
+
+
+def _command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+    purpose, examples = ABOUT[name]
+    lines = "\n".join(f"  circle15 standards {one}" for one in examples)
+    return standards.command(name, short_help=purpose, epilog=f"\b\nExamples:\n{lines}", context_settings=_HELP)
+
+
+@_command("list")
 @_json
 @click.pass_context
 def list_(context: click.Context, *, json_wanted: bool) -> None:
@@ -66,9 +92,11 @@ def list_(context: click.Context, *, json_wanted: bool) -> None:
     _print(context, rows, table, json_wanted)
 
 
-@standards.command(context_settings=_HELP)
-@click.argument("standard")
-@click.option("--type", "type_id", metavar="ID", help="Only what concerns this type of facility.")
+@_command("show")
+@click.argument("standard", shell_complete=completion.standards)
+@click.option(
+    "--type", "type_id", metavar="ID", shell_complete=completion.types, help="Only what concerns this type of facility."
+)
 @_json
 @click.pass_context
 def show(context: click.Context, *, standard: str, type_id: str | None, json_wanted: bool) -> None:
@@ -83,8 +111,8 @@ def show(context: click.Context, *, standard: str, type_id: str | None, json_wan
     _print(context, document, lambda: _show_tables(loaded, document), json_wanted)
 
 
-@standards.command(context_settings=_HELP)
-@click.argument("path")
+@_command("check")
+@click.argument("path", metavar="STANDARD", shell_complete=completion.standards)
 @_json
 @click.pass_context
 def check(context: click.Context, *, path: str, json_wanted: bool) -> None:
@@ -103,11 +131,15 @@ def check(context: click.Context, *, path: str, json_wanted: bool) -> None:
     _print(context, document, lambda: _check_tables(document), json_wanted)
 
 
-@standards.command(context_settings=_HELP)
-@click.argument("first")
-@click.argument("second")
+@_command("diff")
+@click.argument("first", shell_complete=completion.standards)
+@click.argument("second", shell_complete=completion.standards)
 @click.option(
-    "--config", type=click.Path(path_type=Path), metavar="CONFIG", help="Count the committees of this district."
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="CONFIG",
+    shell_complete=completion.configs,
+    help="Count the committees of this district.",
 )
 @_json
 @click.pass_context
@@ -128,7 +160,7 @@ def diff(context: click.Context, *, first: str, second: str, config: Path | None
     _print(context, document, lambda: _diff_tables(old, new, found, cases, concerned), json_wanted)
 
 
-@standards.command(context_settings=_HELP)
+@_command("schema")
 @click.pass_context
 def schema(context: click.Context) -> None:
     """Print the JSON Schema of standards, for editors."""
@@ -245,12 +277,14 @@ def _print(context: click.Context, document: Any, tables: Callable[[], list[Any]
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    from circle15.cli.tables import fitted  # noqa: PLC0415
+
     at_terminal = sys.stdout is not None and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if at_terminal else UNLIMITED
     text = io.StringIO()
     console = Console(file=text, width=width, force_terminal=at_terminal, highlight=False, legacy_windows=False)
     for part in tables():
-        console.print(Text(part) if isinstance(part, str) else part)
+        console.print(Text(part, overflow="fold") if isinstance(part, str) else fitted(part, width))
     terminal.print_data("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
 
 

@@ -13,6 +13,7 @@ import click
 from circle15.cli.common import (
     begin,
     cache_folder,
+    config_argument,
     from_here,
     out_folder,
     planning_options,
@@ -40,7 +41,7 @@ Examples:
     epilog=EXAMPLE,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.argument("config", type=click.Path(path_type=Path))
+@config_argument
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder to write [default: <run.out>-suggest]."
 )

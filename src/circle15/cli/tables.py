@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
-from rich.table import Table
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -31,14 +33,75 @@ def plain_table(first: str, *others: str) -> Table:
     return table
 
 
-def as_text(parts: Sequence[Table | Text], lines: Sequence[str]) -> str:
+FOLDED = 12
+"""A column that may fold is no longer readable if it is narrower."""
+BETWEEN = 3
+"""Cells between two columns of a table."""
+
+
+def fitted(part: RenderableType, width: int) -> RenderableType:
+    """Return a table as it is where it fits, else its rows one below the other.
+
+    Parameters
+    ----------
+    part : renderable
+        Whatever is no table stays as it is.
+    width : int
+        Cells that a line has: a Chinese character takes two.
+    """
+    if not isinstance(part, Table) or not part.columns:
+        return part
+    needed = sum(_narrowest(column) for column in part.columns) + BETWEEN * (len(part.columns) - 1)
+    if needed <= width:
+        return part
+    cells = zip(*(column.cells for column in part.columns), strict=True)
+    below: list[RenderableType] = [Text(f"{_as_text(part.columns[0].header).plain}:")]
+    for row, (first, *others) in zip(part.rows, cells, strict=True):
+        below.append(_as_text(first, bold=str(row.style) == "bold"))
+        below.append(Padding(_flowing(part.columns[1:], others, width - 2), (0, 0, 0, 2)))
+    return Group(*below)
+
+
+def _narrowest(column: Column) -> int:
+    widest = max(cell_len(_as_text(cell).plain) for cell in (column.header, *column.cells))
+    return widest if column.no_wrap else min(widest, FOLDED)
+
+
+def _flowing(columns: Sequence[Column], cells: Sequence[RenderableType], width: int) -> Text:
+    """Return a row's cells behind the names of their columns: figures share a line, text has its own."""
+    lines: list[str] = []
+    room = 0
+    for column, cell in zip(columns, cells, strict=True):
+        value, name = _as_text(cell).plain, _as_text(column.header).plain
+        if not value:
+            continue
+        piece = f"{name} {value}".lstrip()
+        short = column.justify == "right"
+        if short and cell_len(piece) + BETWEEN <= room:
+            lines[-1] += f" · {piece}"
+            room -= cell_len(piece) + BETWEEN
+        else:
+            lines.append(piece)
+            room = width - cell_len(piece) if short else 0
+    return Text("\n".join(lines), overflow="fold")
+
+
+def _as_text(cell: RenderableType, *, bold: bool = False) -> Text:
+    text = cell.copy() if isinstance(cell, Text) else Text(str(cell))
+    text.overflow = "fold"
+    if bold:
+        text.stylize("bold")
+    return text
+
+
+def as_text(parts: Sequence[RenderableType], lines: Sequence[str]) -> str:
     """Return tables and closing lines, as wide as stdout bears."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else UNLIMITED
     text = io.StringIO()
     console = Console(file=text, width=width, force_terminal=terminal, highlight=False, legacy_windows=False)
     for part in parts:
-        console.print(part)
+        console.print(fitted(part, width))
         console.print()
     for line in lines:
         console.print(Text(line, overflow="fold"))

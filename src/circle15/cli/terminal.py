@@ -10,7 +10,17 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column
 from rich.text import Text
 
 from circle15.cli.annotations import SHOWN, Annotation, cut, file_of
@@ -18,6 +28,8 @@ from circle15.errors import ROWS_SHOWN, Note, Notes, OutputError, Problem
 
 TELL_EVERY_S = 10.0
 """Where lines stay, a long stage says no more often how far it is."""
+WIDE = 72
+"""Narrower terminals show no bar, no rate and no time gone: how far and how long still."""
 
 
 @dataclass
@@ -121,6 +133,8 @@ class Stages:
         self._name = ""
         self._start = 0.0
         self._told = 0.0
+        self._steps = 0
+        self._total: int | None = None
 
     def __enter__(self) -> "Stages":
         if self._live:
@@ -135,14 +149,19 @@ class Stages:
         """Begin a stage of `total` steps, if they can be counted."""
         self.done()
         self._name, self._start = name, time.perf_counter()
-        self._told = self._start
+        self._told, self._steps, self._total = self._start, 0, total
         if self._live:
             self._live.add_task(name, total=total)
 
     def advance(self, n: int = 1) -> None:
         """Finish `n` steps of the stage."""
+        self._steps += n
         if self._live and self._live.task_ids:
             self._live.advance(self._live.task_ids[-1], n)
+        elif self._total and self._steps < self._total:
+            gone = time.perf_counter() - self._start
+            left = left_in_words(gone / self._steps * (self._total - self._steps))
+            self.tell(f"{self._steps} of {self._total}, {left}")
 
     def tell(self, text: str) -> None:
         """Show how far a stage without steps is: beside the moving line, elsewhere a line every few seconds."""
@@ -174,6 +193,41 @@ class _Count(MofNCompleteColumn):
         return Text() if task.total is None else super().render(task)
 
 
+class _Rate(ProgressColumn):
+    """Steps a second, or a minute where they take longer."""
+
+    def render(self, task: Task) -> Text:
+        return Text(rate_in_words(task.speed) if task.total is not None else "", style="progress.data.speed")
+
+
+class _Left(ProgressColumn):
+    """Time left, as far as the steps so far tell."""
+
+    max_refresh = 0.5  # figures that flicker can't be read
+
+    def render(self, task: Task) -> Text:
+        return Text(left_in_words(task.time_remaining), style="progress.remaining")
+
+
+def rate_in_words(per_second: float | None) -> str:
+    """Return a speed in steps, ``""`` where it isn't known yet."""
+    if not per_second:
+        return ""
+    return f"{per_second:,.0f}/s" if per_second >= 1 else f"{60 * per_second:.1f}/min"
+
+
+def left_in_words(seconds: float | None) -> str:
+    """Return how long it still takes, ``""`` where that isn't known."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} left" if hours else f"{minutes}:{rest:02} left"
+
+
 def _bar(console: Console) -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), _Count())
-    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+    wide = console.width >= WIDE
+    what = Column(no_wrap=True, overflow="ellipsis", ratio=None if wide else 1)
+    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}", markup=False, table_column=what)]
+    columns += [BarColumn(), _Count(), _Rate(), TimeElapsedColumn(), _Left()] if wide else [_Count(), _Left()]
+    return Progress(*columns, console=console, transient=True, expand=not wide)

@@ -11,6 +11,7 @@ from circle15.cli.common import (
     annotate_option,
     begin,
     cache_folder,
+    config_argument,
     fail_under_options,
     from_here,
     out_folder,
@@ -42,7 +43,7 @@ ALL_STATUSES = ("planned", "started", "done")
     epilog=EXAMPLE,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.argument("config", type=click.Path(path_type=Path))
+@config_argument
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder to write [default: <run.out>-verify]."
 )
