@@ -50,8 +50,8 @@ def rate_table(a: RunFolder, b: RunFolder) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``by, key, name_zh, name_en``, then each of `RATE_COLUMNS` as ``<name>_a`` and ``<name>_b`` (NaN where one of
-        the runs has no such row), and for `DIFFERENT` ``<name>_points``: B − A in percentage points.
+        ``by, key, name_zh, name_en``, then each of `RATE_COLUMNS` as ``a_<name>`` and ``b_<name>`` (NaN where one of
+        the runs has no such row), and for `DIFFERENT` ``points_item`` and so on: B − A in percentage points.
     """
     frames = []
     for name, (by, key) in KEYS.items():
@@ -64,11 +64,11 @@ def rate_table(a: RunFolder, b: RunFolder) -> pd.DataFrame:
         for column in RATE_COLUMNS:
             for side, table in (("a", one), ("b", two)):
                 values = table[column] if column in table else pd.Series(np.nan, index=table.index)
-                found[f"{column}_{side}"] = values.reindex(order).to_numpy(dtype=np.float64)
+                found[f"{side}_{column}"] = values.reindex(order).to_numpy(dtype=np.float64)
         frames.append(pd.DataFrame(found, index=range(len(order))))
     joined = pd.concat(frames, ignore_index=True)
     for column in DIFFERENT:
-        joined[f"{column}_points"] = (joined[f"{column}_b"] - joined[f"{column}_a"]) * 100
+        joined[f"points_{column.removesuffix('_rate')}"] = (joined[f"b_{column}"] - joined[f"a_{column}"]) * 100
     return joined
 
 

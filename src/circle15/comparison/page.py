@@ -30,10 +30,7 @@ def summary(found: Comparison, lang: Lang) -> str:
     lines = [words.t["title"], f"A  {words.label(found.a)}", f"B  {words.label(found.b)}"]
     if found.unchanged:
         return "\n".join([*lines, words.t["nothing"]]) + "\n"
-    rates = found.tables["rates"]
-    for row in _records(rates[rates["by"] == "district"]):
-        lines += [f"{words.t[name]}: {words.rates(row, name)}" for name in RATES]
-    lines.append(words.counted())
+    lines += [*words.headline(), words.counted()]
     if found.why_no_causes:
         lines.append(f"{words.t['no_causes']}: {found.why_no_causes}")
     for row in words.causes():
@@ -70,6 +67,7 @@ def page(found: Comparison, lang: Lang) -> str:
         a=words.label(found.a),
         b=words.label(found.b),
         counted=words.counted(),
+        headline=words.headline(),
         causes=words.causes(),
         changes=words.changes(changes.head(ROWS_SHOWN)),
         changes_left=max(0, len(changes) - ROWS_SHOWN),
@@ -102,7 +100,9 @@ class _Words:
 
     def label(self, run: RunFolder) -> str:
         standard = run.document["standard"]["id"]
-        return self.t["label"].format(name=run.name, as_of=run.as_of, standard=standard, folder=run.folder)
+        return self.t["label"].format(
+            name=run.name, as_of=run.as_of, standard=standard, folder=run.folder.resolve().name
+        )
 
     def counted(self) -> str:
         """Return how many verdicts changed, and which way."""
@@ -111,6 +111,12 @@ class _Words:
         parts = [f"{int(by[one])} {self.code(one)}" for one in DIRECTIONS if by.get(one)]
         text = self.t["counted"].format(n=len(changes), items=self.found.items)
         return f"{text}{self.t['colon']}{self.t['comma'].join(parts)}" if parts else text
+
+    def headline(self) -> list[str]:
+        """Return the district's rates of both runs, a line each."""
+        rates = self.found.tables["rates"]
+        rows = _records(rates[rates["by"] == "district"])
+        return [f"{self.t[name]}{self.t['colon']}{self.rates(row, name)}" for row in rows for name in RATES]
 
     def causes(self) -> list[dict[str, Any]]:
         """Return the causes with their numbers as text."""
@@ -125,9 +131,9 @@ class _Words:
 
     def rates(self, row: dict[str, Any], name: str) -> str:
         """Return a rate of both runs and their difference."""
-        points = row[f"{name}_points"]
+        points = row[f"points_{name.removesuffix('_rate')}"]
         told = "" if math.isnan(points) else f" ({self.points(points)})"
-        return f"{text_of_rate(row[f'{name}_a'])} → {text_of_rate(row[f'{name}_b'])}{told}"
+        return f"{text_of_rate(row[f'a_{name}'])} → {text_of_rate(row[f'b_{name}'])}{told}"
 
     def points(self, value: float) -> str:
         """Return a difference in percentage points, signed; rounding hides none that there is."""
@@ -140,10 +146,10 @@ class _Words:
         rows = []
         for row in _records(table):
             counts = {name: _counts(row, name) for name in ("passed", "failed", "unknown")}
-            rates = {name: (text_of_rate(row[f"{name}_a"]), text_of_rate(row[f"{name}_b"])) for name in RATES}
-            points = {name: self.points(row[f"{name}_points"]) for name in RATES}
+            rates = {name: (text_of_rate(row[f"a_{name}"]), text_of_rate(row[f"b_{name}"])) for name in RATES}
+            points = {name: self.points(row[f"points_{name.removesuffix('_rate')}"]) for name in RATES}
             name = row[f"name_{self.lang}"] or row["key"] or self.t["all"]
-            sign = {n: _sign(row[f"{n}_points"]) for n in RATES}
+            sign = {n: _sign(row[f"points_{n.removesuffix('_rate')}"]) for n in RATES}
             rows.append({"name": name, "counts": counts, "rates": rates, "points": points, "sign": sign})
         return rows
 
@@ -203,7 +209,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _counts(row: dict[str, Any], name: str) -> str:
-    a, b = ("–" if math.isnan(row[f"{name}_{side}"]) else f"{row[f'{name}_{side}']:.0f}" for side in "ab")
+    a, b = ("–" if math.isnan(row[f"{side}_{name}"]) else f"{row[f'{side}_{name}']:.0f}" for side in "ab")
     return a if a == b else f"{a} → {b}"
 
 

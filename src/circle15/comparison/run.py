@@ -81,7 +81,7 @@ class Comparison:
     def unchanged(self) -> bool:
         """Whether no verdict, no rate and no facility differs."""
         rates = self.tables["rates"]
-        differ = any(not rates[f"{name}_a"].equals(rates[f"{name}_b"]) for name in RATE_COLUMNS)
+        differ = any(not rates[f"a_{name}"].equals(rates[f"b_{name}"]) for name in RATE_COLUMNS)
         return not len(self.tables["changes"]) and not len(self.tables["facilities"]) and not differ
 
 
