@@ -21,8 +21,10 @@ SLD = "http://www.opengis.net/sld"
 OGC = "http://www.opengis.net/ogc"
 
 INK, PAPER = "#252525", "#ffffff"
-STREET_LEVEL, TOWN_LEVEL = 25_000, 60_000
+STREET_LEVEL, TOWN_LEVEL = 10_000, 60_000
 """Scales (1 : n) from which on names are shown: of facilities, of committees."""
+POSITIONS = "TR,TL,BR,BL,R,L,TSR,BSR"
+"""Where a name may stand beside its point, the best first; without it QGIS shows none."""
 SVG_PX_PER_MM = 96 / 25.4
 """SLD measures in pixels of 1/96 inch, QML in millimetres."""
 
@@ -154,7 +156,8 @@ THEMES: Mapping[str, Theme] = {
     **{name: Theme({"": _TOWN}, label="town_id") for name in ("towns", "town_points", "town_areas")},
     "service_circles": Theme(_MODES, "mode"),
     "changes": Theme(_CHANGES, "status"),
-    **dict.fromkeys(("projects", "ledger", "suggestions", "candidates"), _PROJECTS),
+    **dict.fromkeys(("projects", "ledger", "suggestions"), _PROJECTS),
+    "candidates": replace(_PROJECTS, symbols={means: replace(one, size_mm=2.0) for means, one in _MEANS.items()}),
     "outcomes": Theme({"closed": _CHANGES["closed"], "open": _CHANGES["left"]}, "status"),
 }
 """Layer → what it is drawn by."""
@@ -297,7 +300,19 @@ def _labeling(field: str, scale: int, family: str) -> ET.Element:
     )
     # 6: around a point in the order that cartographers prefer; 2: along a line; 0: over an area's middle.
     place = {"marker": "6", "line": "2", "fill": "0"}[family]
-    ET.SubElement(settings, "placement", placement=place, dist="0.6", distUnits="MM")
+    ET.SubElement(
+        settings,
+        "placement",
+        {
+            "placement": place,
+            "dist": "0.6",
+            "distUnits": "MM",
+            "priority": "5",
+            "placementFlags": "10",
+            "offsetType": "1",
+        }
+        | {"predefinedPositionOrder": POSITIONS, "polygonPlacementFlags": "2"},
+    )
     limits = {"scaleVisibility": str(int(bool(scale))), "scaleMin": "0", "scaleMax": str(scale)}
     ET.SubElement(settings, "rendering", {"drawLabels": "1"} | limits)
     return labeling
