@@ -47,8 +47,8 @@ FORMATS = {
 
 NARROWEST, WIDEST = 9, 44
 """Of a column, in characters of the Latin alphabet; a Chinese one takes two."""
-SCALE = ("D6604D", "F7F7F7", "4393C3")
-"""Of rates 0, 0.75 and 1; the colours of fail and pass."""
+SCALE = ("F1A340", "F7F7F7", "998EC3")
+"""Of rates 0, 0.75 and 1; the colours of rates in pages and pictures."""
 SCALE_AT = (0, 0.75, 1)
 HEADER_FILL = PatternFill("solid", fgColor="DDE6EE")
 LINE = Border(bottom=Side(style="thin", color="7F8C98"))
@@ -222,7 +222,7 @@ def _number(value: float) -> object:
 
 
 def scale_rates(sheet: Worksheet, cells: str) -> None:
-    """Colour rates from the colour of fail (0) over white (0.75) to that of pass (1), the same in every run."""
+    """Colour rates from orange (0) over white (0.75) to purple (1), the same in every run."""
     low, middle, high = SCALE_AT
     rule = ColorScaleRule(  # type: ignore[no-untyped-call]
         start_type="num", start_value=low, start_color=SCALE[0],

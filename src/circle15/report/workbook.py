@@ -39,10 +39,11 @@ SHEETS = (
 )
 """Tables that get a sheet each, in this order, where the run has them."""
 MATRIX_AFTER = "types"
-IN_SUMMARY = ("district",)
 VERDICT_COLUMNS = ("verdict", "before", "after", "computed_verdict")
 RATES = ("item_rate", "item_rate_without_edge", "committee_rate", "population_rate")
 COUNTS = ("passed", "failed", "unknown", "exempt", "edge_affected", "overridden")
+PAIRS = ("population", "population_covered", "population_unknown")
+"""In rates over several types these count each person once for every type."""
 NAMED = {
     "committee_id": "committee",
     "type_id": "type",
@@ -131,7 +132,7 @@ def _write_town(writer: "_Writer", town: str, path: Path) -> None:
     page.title(town)
     _about_run(writer, page)
     _about_rates(writer, page, "town", town, writer.table("towns").query("town_id == @town"))
-    _about_book(writer, book, page)
+    _about_book(writer, book, page, [*kept, "towns", "types"])
     page.close()
     book.save(path)
 
@@ -353,7 +354,7 @@ def _fill_summary(writer: _Writer, book: Book, sheet: Worksheet) -> None:
     for verdict in ("unknown", "exempt"):
         _about_reasons(writer, page, verdict)
     _about_quality(writer, page)
-    _about_book(writer, book, page)
+    _about_book(writer, book, page, [*SHEETS, "district"])
     page.close()
 
 
@@ -377,9 +378,10 @@ def _about_rates(writer: _Writer, page: _Page, by: str, key: str, now: pd.DataFr
         before = effects[(effects["by"] == by) & (effects["key"] == key) & (effects["state"] == "before")]
         states, headings = [before, now], [writer.words["before"], f"{writer.words['after']} ({writer.run.as_of})"]
     page.block(writer.words["measure"], *headings)
-    for field in (*RATES, *COUNTS, "population", "population_covered", "population_unknown"):
+    for field in (*RATES, *COUNTS, *PAIRS):
         entry = writer.dictionary.column("district", field)
-        page.line(entry.title(writer.lang), *(_first(state, field) for state in states), kind=entry.kind)
+        unit = writer.words["pairs"] if field in PAIRS else ""
+        page.line(entry.title(writer.lang) + unit, *(_first(state, field) for state in states), kind=entry.kind)
 
 
 def _first(table: pd.DataFrame, field: str) -> object:
@@ -444,14 +446,14 @@ def _about_quality(writer: _Writer, page: _Page) -> None:
         page.line(words["quality_none"])
 
 
-def _about_book(writer: _Writer, book: Book, page: _Page) -> None:
+def _about_book(writer: _Writer, book: Book, page: _Page, tables: Sequence[str]) -> None:
     """Write what a reader of this workbook has to know; last, when all cells were written."""
     words = writer.words
     page.block(words["about"])
     for text in ("rates_of", "rates", "colours", "codes"):
         page.book.put(page.sheet, page.at, 1, words[f"about_{text}"])
         page.at += 1
-    only: list[str] = [name for name in writer.run.tables if name not in SHEETS and name not in IN_SUMMARY]
+    only = [name for name in writer.run.tables if name not in tables]
     page.line(words["about_csv"], ", ".join(sorted(only)) or None)
     counts: Sequence[tuple[str, Callable[[], int]]] = (("replaced", lambda: book.replaced), ("cut", lambda: book.cut))
     for name, count in counts:
