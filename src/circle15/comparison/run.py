@@ -12,7 +12,7 @@ import pandas as pd
 
 from circle15 import __version__
 from circle15.cache import code_key, open_cache, trim
-from circle15.comparison.causes import Causes, Reruns, attribute
+from circle15.comparison.causes import CAUSE_COLUMNS, Causes, Reruns, attribute
 from circle15.comparison.changes import change_table, facility_table, item_tables, rate_table
 from circle15.comparison.pairing import Pairs, common_types, pair
 from circle15.comparison.rerun import check_same_crs, differing, exchange, items_of, read_kept
@@ -139,7 +139,7 @@ def compare(
     if causes is not None and len(changes):
         found = causes.items.reindex(pd.MultiIndex.from_frame(changes[["committee_id", "type_id"]]))
         changes = changes.assign(cause=found["cause"].to_numpy(), step=found["step"].to_numpy())
-    groups = pd.DataFrame(columns=["cause"]) if causes is None else causes.groups
+    groups = pd.DataFrame(columns=list(CAUSE_COLUMNS)) if causes is None else causes.groups
     tables = {"changes": changes, "rates": rate_table(a, b), "causes": groups, "facilities": facilities}
     comparison = Comparison(a, b, pairs, types, tables, len(before), why, reruns, notes, timings=clock.timings)
     if out is None:
