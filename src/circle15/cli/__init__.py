@@ -27,6 +27,7 @@ from circle15.cli.explain import explain
 from circle15.cli.fetch import fetch
 from circle15.cli.init import init
 from circle15.cli.plan import plan
+from circle15.cli.report_command import report
 from circle15.cli.standards import standards
 from circle15.cli.suggest import suggest
 from circle15.cli.terminal import Terminal, mute_stdout
@@ -89,6 +90,7 @@ circle15.add_command(explain)
 circle15.add_command(suggest)
 circle15.add_command(verify)
 circle15.add_command(plan)
+circle15.add_command(report)
 circle15.add_command(compare)
 circle15.add_command(standards)
 

@@ -96,7 +96,11 @@ class Document(Protocol):
 
 
 def publish(
-    folder: Path, manifest: Document, fill: Callable[[Path], tuple[list[str], dict[str, int]]]
+    folder: Path,
+    manifest: Document,
+    fill: Callable[[Path], tuple[list[str], dict[str, int]]],
+    *,
+    tables: bool = True,
 ) -> dict[str, str]:
     """Let `fill` write files into a folder beside `folder`, and move them into place together, ``run.json`` last.
 
@@ -107,8 +111,10 @@ def publish(
     manifest : Document
         What ``run.json`` tells.
     fill : callable
-        Takes the folder to write into, which has a folder ``csv``; returns the names of the files relative to it, and
-        the number of rows of each table.
+        Takes the folder to write into; returns the names of the files relative to it, and the number of rows of each
+        table.
+    tables : bool
+        Whether it has a folder ``csv`` to write tables into.
 
     Returns
     -------
@@ -121,8 +127,9 @@ def publish(
         If anything cannot be written, or another run is writing to the folder. What was there is untouched.
     """
     folder, start = folder.resolve(), time.perf_counter()
-    with _told(folder), _made(folder / "csv"), locked(folder), _staging(folder) as staging:
-        (staging / "csv").mkdir()
+    with _told(folder), _made(folder / "csv" if tables else folder), locked(folder), _staging(folder) as staging:
+        if tables:
+            (staging / "csv").mkdir()
         names, rows = fill(staging)
         files = {name: sha256_of(staging / name) for name in names}
         document = manifest.document(files, rows)

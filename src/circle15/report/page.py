@@ -85,7 +85,8 @@ def common(facts: Facts, lang: Lang) -> dict[str, Any]:
         "html_lang": HTML_LANG[lang],
         "version": run.document["circle15"],
         "name": run.name,
-        "as_of": run.as_of,
+        "as_of": year_label(facts),
+        "year": run.as_of,
         "command": run.command,
         "standard": run.document["standard"]["id"],
         "css": Markup(page_css()),  # noqa: S704 - our own file and colours
@@ -98,6 +99,15 @@ def common(facts: Facts, lang: Lang) -> dict[str, Any]:
         "code_name": code_name,
         "code_meaning": code_meaning,
     }
+
+
+def year_label(facts: Facts) -> Markup | str:
+    """Return the year that the rates are of; with a ledger the last of its projects', and that they are in."""
+    effects = facts.run.table("effects")
+    if not len(effects):
+        return str(facts.run.as_of)
+    years = effects["year"].dropna()
+    return Markup("{} {}").format(f"{years.max():.0f}" if len(years) else facts.run.as_of, text("with_projects"))
 
 
 def both(zh: str, en: str) -> Markup:

@@ -90,13 +90,13 @@
 
   function colourOf(n) { // a verdict's letter, or a share of 1
     const type = $("shown").value === "all" ? -1 : +$("shown").value;
-    const people = $("by").value === "people";
+    const rate = $("by").value === "rate";
     if (type < 0) {
-      if (!people) return [C.verdict[n], null];
+      if (!rate) return [C.verdict[n], null];
       const judged = C.passed[n] + C.failed[n];
       return [null, judged ? C.passed[n] / judged : null];
     }
-    if (!people) return [D.items[type][n], null];
+    if (!rate) return [D.items[type][n], null];
     const found = deciding[type].map((one) => one.covered[n]).filter((one) => one !== null);
     return [null, found.length ? Math.min(...found) / 100 : null];
   }
@@ -150,7 +150,7 @@
     node.replaceChildren();
     const entry = (colour, text, round) => node.append(make("span", {}, make("i", { class: "swatch" + (round ? " round" : ""),
       style: "background:" + colour }), text));
-    if ($("by").value === "people") {
+    if ($("by").value === "rate") {
       const edges = ["< 50 %", "50–70 %", "70–80 %", "80–90 %", "90–<100 %", "100 %"];
       edges.forEach((text, n) => entry(`var(--s${n})`, text));
       entry("var(--unknown)", "–");
@@ -250,7 +250,7 @@
         table.tHead.rows[0].cells[n].firstChild.focus();
       } }, t(c.key), n === sort ? (down ? " ▼" : " ▲") : "")))));
       table.tBodies[0].replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map((row) => make("tr", {},
-        ...columns.map((c) => make("td", { class: c.number ? "n" : null }, c.cell ? c.cell(row) : figureOrText(c, row))))));
+        ...columns.map((c) => make("td", { class: c.number ? "n" : c.narrow ? "id" : null }, c.cell ? c.cell(row) : figureOrText(c, row))))));
       $(name + "-count").textContent = `${figure(found.length)} / ${figure(rows.length)} ${t("rows")}`;
       $(name + "-page").textContent = `${page + 1} / ${pages}`;
       $(name + "-before").disabled = page === 0;
@@ -275,7 +275,7 @@
   };
   const gaps = List("gap", D.gaps.map(gapRow), [
     { key: "committee", search: true, value: (g) => C.name[g.n] || C.id[g.n], cell: (g) => toMap(g.n, C.name[g.n] || C.id[g.n]) },
-    { key: "id", search: true, value: (g) => C.id[g.n] },
+    { key: "id", search: true, narrow: true, value: (g) => C.id[g.n] },
     { key: "town", search: true, value: (g) => D.towns.id[C.town[g.n]] },
     { key: "type", search: true, value: (g) => requirementName(g.one) },
     { key: "reason", value: (g) => code(g.reason) },
@@ -291,7 +291,7 @@
   };
   const projects = D.projects && List("project", D.projects, [
     { key: "project", search: true, value: (p) => p.name || p.project_id },
-    { key: "id", search: true, value: (p) => p.project_id },
+    { key: "id", search: true, narrow: true, value: (p) => p.project_id },
     { key: "action", value: (p) => t("code_" + p.action) },
     { key: "type", search: true, value: (p) => typeOf(p.type_id) },
     { key: "town", search: true, value: (p) => p.town_id },
@@ -323,7 +323,7 @@
     }).filter((group) => group.children.length);
     shown.replaceChildren(make("option", { value: "all" }, t("all_items")), ...groups);
     shown.value = kept;
-    fill($("by"), [["verdict", t("by_verdict")], ["people", t("by_people")]], null);
+    fill($("by"), [["rate", t("by_rate")], ["verdict", t("by_verdict")]], null);
     fill($("gap-town"), D.towns.id.map((id, n) => [n, id]), t("every"));
     fill($("gap-domain"), D.domains.map((one) => [one.id, named(one)]), t("every"));
     const used = [...new Set(D.gaps.map((gap) => gap[1]))].sort((a, b) => a - b);

@@ -1,0 +1,257 @@
+"""The page in a browser, as a reader meets it: no request, no error, map, lists, language, phone, keyboard.
+
+Chromium is Debian's (``chromium``); where it is absent, these tests say so and are skipped.
+"""
+
+import io
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+from PIL import Image
+
+from circle15 import cli
+from test_report import EVIL, evil_street, rows_of, sample  # noqa: F401 - sample is a fixture
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: apt install chromium)")
+ACCENT = (0x6A, 0x3D, 0x9A)
+"""The service circle's line in the light theme."""
+NUMBER_OF_FOCUS = """() => {
+  const seen = (window.seen ||= new Map()), node = document.activeElement;
+  if (!seen.has(node)) seen.set(node, seen.size);
+  return seen.get(node);
+}"""
+
+
+class Browser:
+    """A page with everything that it asked for or complained about."""
+
+    def __init__(self, browser, path: Path, width: int = 1280, height: int = 900, **options) -> None:
+        self.page = browser.new_page(viewport={"width": width, "height": height}, **options)
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.url = path.as_uri()
+        self.page.goto(self.url)
+        self.page.wait_for_selector("html[data-ready=yes]")
+
+    def text(self, selector: str) -> str:
+        return self.page.locator(selector).inner_text()
+
+    def accent_pixels(self) -> int:
+        shot = Image.open(io.BytesIO(self.page.locator("#canvas").screenshot())).convert("RGB")
+        away = np.abs(np.asarray(shot, dtype=int) - ACCENT).sum(axis=2)
+        return int((away < 40).sum())
+
+    def count(self) -> list[int]:
+        """Rows that the list of gaps shows, and how many there are."""
+        kept, every = self.text("#gap-count").split("/")
+        return [int("".join(c for c in part if c.isdigit())) for part in (kept, every)]
+
+    def column(self, number: int) -> list[str]:
+        return self.page.locator(f"#gap-table tbody tr td:nth-child({number})").all_inner_texts()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    with playwright.sync_playwright() as engine:
+        found = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def reports(sample, tmp_path_factory) -> dict[str, Path]:  # noqa: F811 - the fixture
+    folder = tmp_path_factory.mktemp("pages")
+    for name, run in sample.items():
+        assert cli.run(["report", str(run), "--out", str(folder / name), "-q"]) == 0
+    return {name: folder / name / "report.html" for name in sample}
+
+
+@pytest.mark.parametrize("command", ["compute", "verify", "plan"])
+def test_it_opens_from_a_disk_without_a_request(browser, reports, command):
+    one = Browser(browser, reports[command])
+    assert one.requests == [one.url]
+    assert one.errors == []
+    assert one.page.locator("#projects").count() == (0 if command == "compute" else 1)
+
+
+def test_the_headline_is_the_csv_files(browser, reports, sample):  # noqa: F811
+    one = Browser(browser, reports["compute"])
+    district = rows_of(sample["compute"], "district")[0]
+    shown = one.page.locator(".card .figure").all_inner_texts()
+    rates = [float(district[c]) for c in ("item_rate", "committee_rate", "population_rate")]
+    for text, rate in zip(shown[:3], rates, strict=True):
+        assert 0 <= 100 * rate - float(text.removesuffix(" %")) < 0.1  # rounded down to a tenth
+    assert shown[3] == str(len(rows_of(sample["compute"], "gaps")))
+
+
+def test_a_click_shows_the_committee_with_circle_and_verdicts(browser, reports, sample):  # noqa: F811
+    """The middle of the map is that of all areas: the committee that lies there is known from the GeoPackage."""
+    areas = gpd.read_file(sample["compute"] / "circle15.gpkg", layer="committee_areas")
+    west, south, east, north = areas.total_bounds
+    there = areas[areas.contains(shapely.Point((west + east) / 2, (south + north) / 2))]
+    if there.empty:  # the middle may lie between areas: then the nearest to the left of it
+        there = areas.iloc[[areas.distance(shapely.Point((west + east) / 2, (south + north) / 2)).argmin()]]
+    at = there.iloc[0].geometry.representative_point()
+    one = Browser(browser, reports["compute"])
+    one.page.select_option("#by", "verdict")
+    assert one.accent_pixels() == 0
+    one.page.locator("#canvas").scroll_into_view_if_needed()
+    box = one.page.locator("#canvas").bounding_box()
+    # the map fits the bounds of all areas, a fiftieth wider, with a zoom in quarter steps
+    fit = min(box["width"] / (1.04 * (east - west)), box["height"] / (1.04 * (north - south)))
+    scale = 2.0 ** (math.floor(4 * math.log2(fit)) / 4)
+    x = box["x"] + box["width"] / 2 + (at.x - (west + east) / 2) * scale
+    y = box["y"] + box["height"] / 2 - (at.y - (south + north) / 2) * scale
+    one.page.mouse.click(x, y)
+    committee = there.iloc[0]["committee_id"]
+    assert committee in one.text("#detail p >> nth=0")
+    assert one.accent_pixels() > 200
+    wanted = {}
+    for row in rows_of(sample["compute"], "verdicts"):
+        if row["committee_id"] == committee and row["headline"] == "true":
+            wanted[row["verdict"]] = wanted.get(row["verdict"], 0) + 1
+    heads = one.page.locator("#detail tbody tr").filter(has_not_text="不计入达标率")
+    shown = [heads.nth(n).locator(".mark").get_attribute("class").split()[1] for n in range(heads.count())]
+    assert {verdict: shown.count(verdict) for verdict in set(shown)} == wanted
+    assert one.errors == []
+
+
+def test_the_search_field_finds_a_committee_by_keyboard(browser, reports, sample):  # noqa: F811
+    row = rows_of(sample["compute"], "committees")[7]
+    one = Browser(browser, reports["compute"])
+    one.page.focus("#find")
+    one.page.keyboard.type(row["committee_id"])
+    one.page.keyboard.press("Enter")
+    assert one.text("#detail h3") == row["name"]
+    assert one.accent_pixels() > 0
+
+
+def test_filters_filter_and_columns_sort(browser, reports, sample):  # noqa: F811
+    gaps = rows_of(sample["compute"], "gaps")
+    one = Browser(browser, reports["compute"])
+    assert one.count() == [len(gaps), len(gaps)]
+    towns = sorted({row["town_id"] for row in gaps})
+    one.page.select_option("#gap-town", label=towns[0])
+    assert one.count()[0] == sum(row["town_id"] == towns[0] for row in gaps)
+    assert set(one.column(3)) == {towns[0]}
+    one.page.click("#gap-form button[type=reset]")
+    one.page.wait_for_function(f"document.getElementById('gap-count').textContent.startsWith('{len(gaps)} ')")
+    one.page.fill("#gap-text", gaps[-1]["committee_id"])
+    assert one.count()[0] == sum(row["committee_id"] == gaps[-1]["committee_id"] for row in gaps)
+    one.page.fill("#gap-text", "")
+    one.page.select_option("#gap-reason", "none_exists") if any(r["reason"] == "none_exists" for r in gaps) else None
+    one.page.click("#gap-form button[type=reset]")
+    one.page.click("#gap-table thead th:nth-child(9) button")
+    people = [int(text.replace(",", "")) for text in one.column(9)]
+    assert people == sorted((round(float(r["population_affected"])) for r in gaps), reverse=True)[: len(people)]
+    assert one.page.get_attribute("#gap-table thead th:nth-child(9)", "aria-sort") == "descending"
+    one.page.click("#gap-after")
+    assert one.text("#gap-page").startswith("2 /")
+
+
+def test_a_cell_of_the_matrix_lists_its_gaps(browser, reports, sample):  # noqa: F811
+    gaps = rows_of(sample["compute"], "gaps")
+    types = [row["type_id"] for row in rows_of(sample["compute"], "types")]
+    towns = sorted(row["town_id"] for row in rows_of(sample["compute"], "towns"))
+    wanted = gaps[0]
+    one = Browser(browser, reports["compute"])
+    one.page.click(
+        f'.matrix button[data-town="{towns.index(wanted["town_id"])}"][data-type="{types.index(wanted["type_id"])}"]'
+    )
+    many = sum((row["town_id"], row["type_id"]) == (wanted["town_id"], wanted["type_id"]) for row in gaps)
+    one.page.wait_for_function(f"document.getElementById('gap-count').textContent.startsWith('{many} /')")
+
+
+def test_the_language_switches_everywhere(browser, reports):
+    one = Browser(browser, reports["verify"])
+    assert one.page.get_attribute("html", "lang") == "zh-CN"
+    assert one.text("#gaps h2") == "缺口清单"
+    one.page.click("#language")
+    assert one.page.get_attribute("html", "lang") == "en"
+    assert one.text("#gaps h2") == "Gaps"
+    assert one.page.get_attribute("#find", "placeholder") == "name or id"
+    assert one.column(5)[0].isascii()
+    assert "too far" in one.text("#gap-reason")
+    # what stays Chinese is names, clauses and words of the input
+    for selector in ("nav", "#effects", "#method h3", "#gap-form label", "#map-form label", "thead"):
+        for text in one.page.locator(selector).all_inner_texts():
+            for name in ("示例街道", "样板镇", "模拟镇"):
+                text = text.replace(name, "")  # noqa: PLW2901
+            assert not any("\u4e00" <= c <= "\u9fff" for c in text), (selector, text)
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_nothing_scrolls_sideways(browser, reports, width):
+    for path in (reports["verify"], *sorted(reports["verify"].parent.glob("towns/*/index.html"))[:1]):
+        page = browser.new_page(viewport={"width": width, "height": 844})
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_light_dark_and_print(browser, reports):
+    one = Browser(browser, reports["compute"], color_scheme="dark")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    dark = one.page.evaluate(colour)
+    one.page.click("#theme")
+    light = one.page.evaluate(colour)
+    assert (dark, light) == ("rgb(20, 24, 28)", "rgb(255, 255, 255)")
+    one.page.emulate_media(media="print")
+    assert not one.page.locator(".tools").is_visible()
+    assert one.page.locator("#gap-table").is_visible()
+
+
+def test_everything_can_be_reached_by_keyboard(browser, reports):
+    """The tab order holds every control, and none keeps the focus."""
+    one = Browser(browser, reports["compute"])
+    controls = "a[href], button:not([disabled]), select, input, summary, [tabindex='0']"
+    visible = one.page.evaluate(
+        f"[...document.querySelectorAll({controls!r})].filter(n => n.checkVisibility() && n.tabIndex >= 0).length"
+    )
+    seen = set()
+    one.page.evaluate("document.activeElement.blur()")
+    for _ in range(visible + 20):
+        one.page.keyboard.press("Tab")
+        seen.add(one.page.evaluate(NUMBER_OF_FOCUS))
+    assert len(seen) >= visible
+
+
+def test_names_break_nothing(browser, tmp_path):
+    folder = evil_street(tmp_path)
+    assert cli.run(["report", str(folder), "--out", str(tmp_path / "r"), "-q"]) == 0
+    one = Browser(browser, tmp_path / "r" / "report.html", width=390)
+    dialogs: list[str] = []
+    one.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    one.page.fill("#find", "C2")
+    one.page.keyboard.press("Enter")
+    flat = " ".join(EVIL.split())
+    assert " ".join(one.text("#detail h3").split()) == flat
+    assert "<b>T</b>" in one.text("#detail p >> nth=0")
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert (dialogs, one.errors, one.requests) == ([], [], [one.url])
+    town = next((tmp_path / "r" / "towns").glob("*/index.html"))
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(town.as_uri())
+    assert page.locator("h1").inner_text().startswith("<b>T</b>")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_town_pages_hold_their_gaps(browser, reports, sample):  # noqa: F811
+    for path in reports["plan"].parent.glob("towns/*/index.html"):
+        page = browser.new_page()
+        page.goto(path.as_uri())
+        town = page.locator("h1").evaluate("node => node.firstChild.textContent").strip()
+        gaps = [row for row in rows_of(sample["plan"], "gaps") if row["town_id"] == town]
+        assert page.locator("#gaps tbody tr").count() == len(gaps)
+        projects = [row for row in rows_of(sample["plan"], "projects") if row["town_id"] == town]
+        assert page.locator("#projects tbody tr").count() == len(projects)
