@@ -254,10 +254,8 @@ class _Drawing:
         pieces = [towns[at * size : (at + 1) * size] for at in range(parts)]
         if parts == 1:
             return {"matrix": lambda: self._matrix(towns, "")}
-        return {
-            f"matrix_{number}": partial(self._matrix, piece, f" {number}/{parts}")
-            for number, piece in enumerate(pieces, 1)
-        }
+        named = {f"matrix_{number}": (piece, f" {number}/{parts}") for number, piece in enumerate(pieces, 1)}
+        return {name: partial(self._matrix, *given) for name, given in named.items()}
 
     def _matrix(self, towns: Sequence[str], part: str) -> Figure:
         """Draw the item rate of every headline type (rows) and of some towns (columns), each with its number."""

@@ -25,6 +25,8 @@ SIZE_IN, DPI = (13.333, 7.5), 150
 """A slide of 16:9; 2000 × 1125 pixels."""
 MAP_BOX = (0.035, 0.085, 0.68, 0.79)
 PANEL_LEFT = 0.735
+LEGEND_ROW = 0.038
+"""Height of a line of the legend, as a share of the picture's."""
 INK, QUIET, BORDER, LAND = "#222222", "#666666", "#333333", "#f4f2ee"
 TITLE_PT, TEXT_PT, SMALL_PT, LEAST_PT = 22, 13, 10, 7
 NAME_WIDTH = 24
@@ -112,7 +114,7 @@ def legend(
         fontsize=TEXT_PT, title_fontsize=TEXT_PT, alignment="left", handlelength=1.4, labelspacing=0.55,
     )  # fmt: skip
     placed.get_title().set_fontweight("bold")
-    bottom = top - 0.055 * (len(handles) + 1) - 0.02
+    bottom = top - LEGEND_ROW * (len(handles) + 1) - 0.035
     for number, note in enumerate(notes):
         figure.text(PANEL_LEFT, bottom - 0.04 * number, note, fontsize=SMALL_PT, color=QUIET, va="top")
 
@@ -157,9 +159,7 @@ def draw_names(axes: Axes, names: Sequence[str], points: npt.NDArray[np.object_]
     size = TEXT_PT if len(names) <= FEW_NAMES else SMALL_PT
     placed: list[Text] = []
     for name, point in zip(names, points, strict=True):
-        label = axes.text(
-            point.x, point.y, short(name), fontsize=TEXT_PT, color=INK, ha="center", va="center", zorder=6
-        )
+        label = axes.text(point.x, point.y, short(name), fontsize=size, color=INK, ha="center", va="center", zorder=6)
         label.set_path_effects([withStroke(linewidth=3, foreground="white")])
         placed.append(label)
     set_fonts(figure)
