@@ -5,6 +5,7 @@ Chromium is Debian's (``chromium``); where it is absent, these tests say so and 
 
 import io
 import math
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,10 @@ class Browser:
         """Rows that the list of gaps shows, and how many there are."""
         kept, every = self.text("#gap-count").split("/")
         return [int("".join(c for c in part if c.isdigit())) for part in (kept, every)]
+
+    def wait_for_count(self, count: int) -> None:
+        """Wait until the list shows so many rows: a form is reset after its event."""
+        playwright.expect(self.page.locator("#gap-count")).to_have_text(re.compile(f"^{count} /"))
 
     def column(self, number: int) -> list[str]:
         return self.page.locator(f"#gap-table tbody tr td:nth-child({number})").all_inner_texts()
@@ -146,7 +151,7 @@ def test_filters_filter_and_columns_sort(browser, reports, sample):  # noqa: F81
     assert one.count()[0] == sum(row["town_id"] == towns[0] for row in gaps)
     assert set(one.column(3)) == {towns[0]}
     one.page.click("#gap-form button[type=reset]")
-    one.page.wait_for_function(f"document.getElementById('gap-count').textContent.startsWith('{len(gaps)} ')")
+    one.wait_for_count(len(gaps))
     one.page.fill("#gap-text", gaps[-1]["committee_id"])
     assert one.count()[0] == sum(row["committee_id"] == gaps[-1]["committee_id"] for row in gaps)
     one.page.fill("#gap-text", "")
@@ -170,7 +175,7 @@ def test_a_cell_of_the_matrix_lists_its_gaps(browser, reports, sample):  # noqa:
         f'.matrix button[data-town="{towns.index(wanted["town_id"])}"][data-type="{types.index(wanted["type_id"])}"]'
     )
     many = sum((row["town_id"], row["type_id"]) == (wanted["town_id"], wanted["type_id"]) for row in gaps)
-    one.page.wait_for_function(f"document.getElementById('gap-count').textContent.startsWith('{many} /')")
+    one.wait_for_count(many)
 
 
 def test_the_language_switches_everywhere(browser, reports):
