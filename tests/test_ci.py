@@ -1,7 +1,13 @@
 """What scripts and CI stand on: bars, annotations, JSON documents, the Makefile and the yearly job of the how-to."""
 
 import json
+import os
 import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
@@ -9,6 +15,7 @@ from pathlib import Path
 import click
 import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
@@ -171,6 +178,18 @@ def test_fetch_prints_what_its_schema_says(tmp_path, monkeypatch, capsys):
     assert first["reach_m"] == 3000.0  # 15 minutes at 12 km/h
     assert again["reach_m"] is None
     assert first["snippet"].startswith("[[facilities]]")
+
+
+def test_what_is_made_of_runs_prints_what_its_schema_says(runs, cache, tmp_path):
+    of = {name: folder for name, (folder, _) in runs.items()}
+    made = invoke("report", of["compute"], "--out", tmp_path / "pages", "--no-towns", "-q", "--json")
+    document = hold("report", made.stdout)
+    assert all((tmp_path / "pages" / name).is_file() for name in document["files"])
+    for more in ([], ["--out", tmp_path / "changes"]):
+        made = invoke("compare", of["compute"], of["verify"], "--cache", cache, "-q", "--json", *more)
+        document = hold("compare", made.stdout)
+        assert document["folder"] == (str(more[1]) if more else None)
+    assert document["changes"]
 
 
 def test_a_failure_prints_no_document(tmp_path, capsys):
@@ -381,3 +400,169 @@ def test_a_mistyped_command_line_is_annotated(arguments, capsys):
 def test_without_the_option_nothing_is_annotated(runs, cache):
     result = invoke("compute", SAMPLE, "--out", runs["compute"][0], "--cache", cache)
     assert not annotations(result.stderr)
+
+
+# Makefile and yearly job -------------------------------------------------------------------------------------------
+
+COMMAND_LINE = Path(sys.executable).with_name("circle15")
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
+
+
+def copy_sample(folder: Path) -> Path:
+    """Copy the sample as a newcomer would have it: the configuration beside a folder ``data``."""
+    shutil.copytree(ROOT / "data" / "sample", folder / "data", ignore=shutil.ignore_patterns("*.py", "*.md", "__*"))
+    text = SAMPLE.read_text("utf-8").replace("../data/sample/", "data/")
+    (folder / "my-district.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def environment(cache: Path, **more: str) -> dict[str, str]:
+    path = f"{COMMAND_LINE.parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "CIRCLE15_CACHE": str(cache), "LC_ALL": "C.UTF-8"} | more
+
+
+def make(folder: Path, cache: Path, *arguments: str) -> tuple[int, str]:
+    command = ["make", "-f", str(DOCS / "how-to" / "Makefile.example"), *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env=environment(cache), capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def started(output: str) -> list[str]:
+    """Return which commands make ran on what."""
+    return [
+        " ".join([*words[1:2], *re.findall(r"--out (\S+)", line)])
+        for line in output.splitlines()
+        if (words := line.split()) and words[0] == "circle15"
+    ]
+
+
+def make_newer(path: Path) -> None:
+    later = time.time() + 3600
+    os.utime(path, (later, later))
+
+
+EVERYTHING = {
+    *("check", "compute out/2023", "compute out/2025", "verify out/verify", "plan out/plan", "compare out/2023-2025"),
+    *("report out/2025-report", "report out/verify-report", "report out/plan-report"),
+}
+OF_THE_LEDGER = {"check", "verify out/verify", "plan out/plan", "report out/verify-report", "report out/plan-report"}
+
+
+@needs_make
+def test_the_makefile_rebuilds_what_changed_and_no_more(tmp_path, cache):
+    folder = copy_sample(tmp_path)
+    code, said = make(folder, cache)
+    assert code == 0, said
+    assert sorted(started(said)) == sorted(EVERYTHING)
+    for name in ("2023/run.json", "2025-report/report.html", "plan-report/report.html", "2023-2025/run.json"):
+        assert (folder / "out" / name).is_file()
+    assert json.loads((folder / "out" / "2025" / "run.json").read_text("utf-8"))["as_of"] == 2025
+
+    code, said = make(folder, cache)
+    assert (code, started(said)) == (0, [])
+    assert "Nothing to be done" in said
+
+    code, said = make(folder, cache, "-n", "-W", "data/projects.csv")
+    assert sorted(started(said)) == sorted(OF_THE_LEDGER)
+    for name in ("data/schools.csv", "my-district.toml"):
+        code, said = make(folder, cache, "-n", "-W", name)
+        assert sorted(started(said)) == sorted(EVERYTHING)
+    code, said = make(folder, cache, "-n", "-W", "out/2023/run.json")
+    assert started(said) == ["compare out/2023-2025"]
+
+    with (folder / "data" / "projects.csv").open("a", encoding="utf-8") as ledger:
+        ledger.write("\n")
+    before = (folder / "out" / "2023" / "run.json").read_bytes()
+    code, said = make(folder, cache, "out/verify/run.json")
+    assert code == 0, said
+    assert set(started(said)) == {"check", "verify out/verify"}
+    assert (folder / "out" / "2023" / "run.json").read_bytes() == before
+
+
+@needs_make
+def test_wrong_data_stop_the_makefile_and_are_shown(tmp_path, cache):
+    folder = copy_sample(tmp_path)
+    (folder / "data" / "schools.csv").write_text("id,type\nS1,primary_school\n", encoding="utf-8")
+    code, said = make(folder, cache)
+    assert code == 2  # make's own
+    assert started(said) == ["check"]
+    assert "schools.csv" in said
+    assert "lon" in said
+    assert [path.name for path in (folder / "out").iterdir()] == []  # the next make checks again
+
+
+@needs_make
+def test_the_makefile_works_from_the_root_as_documented():
+    page = (DOCS / "how-to" / "ci-and-makefiles.md").read_text("utf-8")
+    (line,) = re.findall(r"(?m)^make .*$", page)
+    done = subprocess.run([*shlex.split(line), "-n"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "circle15 check configs/sample.toml" in done.stdout
+
+
+def workflow() -> dict:
+    return yaml.load((DOCS / "how-to" / "yearly.yml").read_text("utf-8"), Loader=yaml.BaseLoader)
+
+
+def test_the_yearly_job_is_a_workflow():
+    document = workflow()
+    assert set(document) == {"name", "on", "permissions", "concurrency", "env", "jobs"}
+    (cron,) = [one["cron"] for one in document["on"]["schedule"]]
+    assert re.fullmatch(r"\d+ \d+ \d+ \d+ \*", cron)  # a minute of a day of a month: once a year
+    (job,) = document["jobs"].values()
+    for step in job["steps"]:
+        assert set(step) <= {"name", "uses", "with", "run"}
+        assert ("uses" in step) != ("run" in step)
+        assert re.fullmatch(r"actions/[a-z-]+@v\d+", step.get("uses", "actions/x@v1"))
+        assert "${{" not in step.get("run", "")  # nothing from outside becomes part of a script
+
+
+def git(folder: Path, *arguments: str) -> None:
+    who = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@needs_git
+def test_every_step_of_the_yearly_job_runs_on_the_sample(tmp_path, cache):
+    folder = copy_sample(tmp_path / "repository")
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "2024")
+    git(folder, "tag", "data-2024")
+    schools = folder / "data" / "schools.csv"
+    lines = schools.read_text("utf-8").splitlines(keepends=True)
+    gone = next(line for line in lines if "primary_school" in line)
+    schools.write_text("".join(line for line in lines if line != gone), encoding="utf-8")
+    git(folder, "commit", "-qam", "2025: a school has closed")
+
+    document = workflow()
+    summary = tmp_path / "summary.md"
+    own = document["env"] | {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": str(folder)}
+    (job,) = document["jobs"].values()
+    codes = {}
+    for step in job["steps"]:
+        if "run" not in step or step["name"] == "Install":  # what is tested is installed
+            continue
+        done = subprocess.run(
+            ["bash", "-e", "-c", step["run"]],
+            cwd=folder,
+            env=environment(cache, **own) | {"CIRCLE15_CACHE": str(cache)},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        codes[step["name"]] = done.returncode
+        if step["name"] == "Hold the rate against the bar":
+            assert "not met: the item rate is 7" in done.stderr  # the sample has 78 %
+        else:
+            assert done.returncode == 0, done.stderr
+        if step["name"] == "Detect":
+            assert any(kind == "notice" and p["file"] == "my-district.toml" for kind, p, _ in annotations(done.stderr))
+    assert codes.pop("Hold the rate against the bar") == 1
+    assert set(codes.values()) == {0}
+    assert (folder / "out" / "report" / "report.html").is_file()
+    assert "```" in summary.read_text("utf-8")
+    assert (folder / "out" / "changes" / "csv").is_dir()
