@@ -10,12 +10,14 @@ import pytest
 from circle15 import cli, comparison
 from circle15.cache import open_cache
 from circle15.comparison.rerun import exchange, items_of, place_kept, read_kept
-from circle15.config import load_config
+from circle15.config import FacilitiesConfig, load_config
 from circle15.errors import InputError, Notes
 from circle15.outputs.archive import FOLDER, read_archive
 from circle15.outputs.columns import VERDICTS, arrange
 from circle15.outputs.csvfiles import write_tables
 from circle15.pipeline import compute, judge, tabulate
+from circle15.report.reading import read_run
+from circle15.stages.changes import decided_items
 from circle15.stages.run import Clock
 from street_kit import REACH, Quiet, Written, district, standard
 
@@ -51,7 +53,9 @@ def rich(folder: Path) -> Path:
     )  # fmt: skip
     text = config.read_text("utf-8")
     config.write_text(
-        text.replace("[population]", '[committees.water]\nsource = "areas.gpkg"\nwhere = "committee_id == \'C3\'"\n[population]'),
+        text.replace(
+            "[population]", '[committees.water]\nsource = "areas.gpkg"\nwhere = "committee_id == \'C3\'"\n[population]'
+        ),
         "utf-8",
     )
     return config
@@ -70,9 +74,13 @@ def test_a_rich_district_without_its_files(tmp_path):
     config = rich(tmp_path / "in")
     folder = Written(config, archive=True).folder.rename(tmp_path / "out")
     shutil.rmtree(tmp_path / "in")
+    written = read_run(folder).table("verdicts").set_index(["requirement_id", "committee_id"])
+    assert written.reason["a.d", "C3"] == "condition_unknown"  # the water is read, too
     assert verdicts_again(folder, tmp_path / "again") == (folder / "csv" / "verdicts.csv").read_bytes()
     kept = {path.name for path in (folder / FOLDER).iterdir()}
-    tables = {f"{name}.parquet" for name in ("absent", "cells", "census", "committees", "facilities", "overrides", "water")}
+    tables = {
+        f"{name}.parquet" for name in ("absent", "cells", "census", "committees", "facilities", "overrides", "water")
+    }
     assert kept == tables | {"archive.json", "standard.toml", "streets.npz"}
 
 
@@ -113,9 +121,24 @@ def test_an_exchange_of_nothing_is_the_run(tmp_path):
     folder = Written(rich(tmp_path), archive=True).folder
     kept = read_kept(folder)
     items = items_of(exchange(kept, kept, ()), open_cache(None), Clock(Quiet()))
-    assert items.index.names == ["committee_id", "type_id"]
-    # checked in the field; C2 has F at 900 m and G at 600 m, but beds? 2 + 0.1 of them for its third of a person: enough
-    assert items[("007", "a")] == "fail"
+    written = decided_items(read_run(folder).table("verdicts"))["verdict"]
+    assert items.sort_index().to_dict() == written.sort_index().to_dict()
+    # 007 was checked in the field. F's 2 beds are for C2 and 007: 130 per 1000 of their 15.4 people. C3 has 0.1 bed.
+    assert items.to_dict() == {("007", "a"): "fail", ("C2", "a"): "pass", ("C3", "a"): "fail"}
+
+
+def test_gated_compounds_and_facilities_of_the_osm_file(tmp_path):
+    """Streets that are closed to others, and a source without an extent of its own."""
+    config = load_config(ROOT / "configs" / "sample.toml")
+    network = config.network.model_copy(update={"gated_compounds": True})
+    osm = FacilitiesConfig(from_osm=True, covers=["pharmacy"])
+    config = config.model_copy(update={"network": network, "facilities": [*config.facilities, osm]})
+    compute(config, out=tmp_path / "out", archive=True, progress=Quiet())
+    archive = read_archive(tmp_path / "out" / FOLDER)
+    assert None in archive.facilities.extents.values()
+    assert sum(int((flags > 0).sum()) for flags in archive.streets.private.values()) > 0
+    written = (tmp_path / "out" / "csv" / "verdicts.csv").read_bytes()
+    assert verdicts_again(tmp_path / "out", tmp_path / "again") == written
 
 
 def test_the_option_is_part_of_what_decides_the_folder(tmp_path):

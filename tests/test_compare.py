@@ -95,6 +95,27 @@ def test_all_facilities_close(tmp_path):
     assert list(rows.facility_after) == [""] * 2
 
 
+def test_a_district_that_had_no_facility_open(tmp_path):
+    later = {**F, "opens": 2030}
+    a, b = run(tmp_path / "a", facilities=[later]), run(tmp_path / "b")
+    expected = ("fail", "pass", "facilities", "facilities")
+    assert changes(compared(a, b)) == {("C1", "a"): expected, ("C2", "a"): expected}
+    back = compared(b, a)
+    assert {row[:2] for row in changes(back).values()} == {("pass", "fail")}
+    assert back.tables["facilities"]["change"].tolist() == ["closed"]
+
+
+def test_a_facility_is_altered(tmp_path):
+    """3 beds for 15 people within 1000 m are 200 per 1000, 1 bed 67; 100 are asked for."""
+    cells = [{"x": 0, "total": 10}, {"x": 1500, "total": 5}]
+    a, b = (run(tmp_path / str(n), BEDS, facilities=[{**F, "capacity": n}], cells=cells) for n in (3, 1))
+    found = compared(a, b)
+    expected = ("pass", "fail", "facilities", "facilities")
+    assert changes(found) == {("C1", "a"): expected, ("C2", "a"): expected}
+    row = found.tables["facilities"].iloc[0]
+    assert (row.facility_id, row.change, row.altered) == ("F", "altered", "capacity")
+
+
 def test_the_year_acts_through_what_is_open(tmp_path):
     """The same file, two years: G opens in 2024."""
     g = {"facility_id": "G", "type": "a", "x": 2000, "opens": 2024}
@@ -221,7 +242,8 @@ def test_everything_at_once(tmp_path):
     # C2 would lose F by the cut or at 800 m; by the facilities alone C1 would fail, which is not what B says
     assert table.cancelled.to_dict() == {
         **dict.fromkeys(("boundary", "population", "facilities", "overrides"), 0),
-        **{"network": 1, "standard": 1},
+        "network": 1,
+        "standard": 1,
     }
     again = compared(b, a)
     assert {k: (v[1], v[0]) for k, v in changes(again).items()} == {k: v[:2] for k, v in changes(found).items()}
@@ -498,7 +520,11 @@ def test_files(tmp_path):
     a, b = run(tmp_path / "a"), run(tmp_path / "b", TIGHT)
     found = compared(a, b, out=tmp_path / "one", lang="zh", cache=tmp_path / "cache")
     compared(a, b, out=tmp_path / "two", lang="zh")
-    names = {*(f"csv/{name}.csv" for name in ("changes", "rates", "causes", "facilities")), "summary.txt", "compare.html"}
+    names = {
+        *(f"csv/{name}.csv" for name in ("changes", "rates", "causes", "facilities")),
+        "summary.txt",
+        "compare.html",
+    }
     assert set(found.files) == names
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name

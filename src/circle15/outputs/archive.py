@@ -129,12 +129,16 @@ def _settings(archive: Archive) -> dict[str, Any]:
         "configuration": archive.config.model_dump(mode="json", exclude_none=True),
         "crs": archive.crs.to_wkt(),
         "covered": {name: list(sources) for name, sources in facilities.covered.items()},
-        "extents": {name: None if e is None else shapely.to_wkb(e, hex=True) for name, e in facilities.extents.items()},
+        "extents": {name: _hex(extent) for name, extent in facilities.extents.items()},
         "source_order": list(facilities.extents),
         "type_order": list(facilities.covered),
         "road_classes": list(streets.road_classes),
         "streets_source": Path(streets.source).name,
     }
+
+
+def _hex(extent: Any) -> str | None:
+    return None if extent is None else str(shapely.to_wkb(extent, hex=True))
 
 
 def has_archive(outputs: Mapping[str, str]) -> bool:
