@@ -111,7 +111,7 @@ WORDY: dict[str, Words] = {
 DEGREES_DECIMALS = 7
 """Decimals of longitudes and latitudes in the CSV files that circle15 writes: about a centimetre."""
 
-DEFUSED = re.compile(r"'(?=[=+\-@\t\r])")
+DEFUSED = re.compile(r"'(?='*[=+\-@\t\r])")
 """The quote that `outputs` puts before text which a spreadsheet would take for a formula. The pattern stands here a
 second time, since inputs and outputs never import one another; a test holds the two together."""
 

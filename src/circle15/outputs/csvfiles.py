@@ -18,9 +18,10 @@ from circle15.errors import Notes
 from circle15.outputs.columns import OTHER_DECIMALS, RATE_LAYOUTS, decimals_of, geometry_of
 from circle15.tables import TextArray
 
-FORMULA = re.compile(r"[=+\-@\t\r]")
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""Text that already has a ``'`` before such a sign gets another one, so that it comes back with its own."""
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-DEFUSED = re.compile(r"'[=+\-@\t\r]")
+DEFUSED = re.compile(r"'+[=+\-@\t\r]")
 DEGREES_DECIMALS = 7
 """About a centimetre."""
 

@@ -51,8 +51,9 @@ class RunFolder:
 
     @property
     def as_of(self) -> int:
-        """The year of the detection."""
-        return int(self.document["as_of"])
+        """The year of the rates; of a plan, which is told in an earlier one, that of its last projects."""
+        years = [float(year) for year in self.table("effects").get("year", []) if not np.isnan(year)]
+        return int(max(years, default=self.document["as_of"]))
 
     @property
     def name(self) -> str:
@@ -128,15 +129,15 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 
 def _typed(values: pd.Series, table: str, name: str) -> pd.Series:
+    """Return a column by its kind; what does not fit it is the user's own under a name of ours, and stays text."""
     kind = load_dictionary().column(table, name).kind
-    if kind == "flag":
+    filled = values[values != ""]
+    if kind == "flag" and filled.isin(["true", "false"]).all():
         return values.map({"true": True, "false": False}).astype("boolean")
-    if kind in TEXT_KINDS:
+    if kind == "flag" or kind in TEXT_KINDS or pd.to_numeric(filled, errors="coerce").isna().any():
         return undefuse(values)
-    if not kind:  # one of the user's own: figures if every cell is one, and none looks like a code
-        filled = values[values != ""]
-        if not len(filled) or filled.str.match(r"0\d").any() or pd.to_numeric(filled, errors="coerce").isna().any():
-            return undefuse(values)
+    if not kind and (not len(filled) or filled.str.match(r"0\d").any()):  # empty, or codes and no figures
+        return undefuse(values)
     return pd.to_numeric(values.where(values != "", None)).astype(np.float64)
 
 
