@@ -49,11 +49,12 @@ OSM = (".pbf", ".osm", ".graphml")
 ATTRIBUTION = " © OpenStreetMap contributors"
 GAP_CLASSES = ((1, 2), (3, 5), (6, 10), (11, 20), (21, 10_000))
 GAP_COLOURS = ("#fee391", "#fec44f", "#fe9929", "#d95f0e", "#993404")
+BEFORE = "#b9c6d0"
 NO_GAP, NOTHING = "#d9e8f2", VERDICT_COLOURS["unknown"]
 FEW, MANY = 60, 400
 """Numbers of committees from which their points are drawn smaller."""
-UPRIGHT_TOWNS, TOWNS_MOST = 6, 22
-"""Numbers of towns up to which their names are written across, and that one matrix can hold legibly."""
+UPRIGHT_TOWNS, TOWNS_MOST, ROWS_MOST = 6, 22, 24
+"""Towns up to which their names are written across; most that one matrix, and most rows that one chart can hold."""
 DARK = frozenset((STEP_COLOURS[0], STEP_COLOURS[-1]))
 BRACKETS: Mapping[Lang, tuple[str, str]] = {"zh": ("(", ")"), "en": (" (", ")")}
 ACTION_MARKERS = {"open": "o", "extend": "^", "move": "D", "close": "X"}
@@ -93,8 +94,7 @@ def draw_figures(run: RunFolder, folder: Path, lang: Lang) -> list[Path]:
         **drawing.matrices(),
     }
     if len(run.table("effects")):
-        pictures["effects_domains"] = lambda: drawing.chart_of_effects("domain")
-        pictures["effects_towns"] = lambda: drawing.chart_of_effects("town")
+        pictures |= drawing.charts_of_effects("domain") | drawing.charts_of_effects("town")
     if "projects" in run.layers:
         pictures["map_projects"] = drawing.map_of_projects
     return [path for name, draw in pictures.items() for path in save(draw(), folder, name)]
@@ -158,7 +158,7 @@ class _Drawing:
         means = projects["means"].fillna("").tolist()
         colours = [MEANS_COLOURS.get(one, QUIET) for one in means]
         actions = projects["action"].tolist()
-        self._draw_projects(axes, projects, colours)
+        numbered = self._draw_projects(axes, projects, colours)
         handles: list[Artist] = [
             _mark(self._counted(self._code(one), means.count(one)), "o", MEANS_COLOURS[one])
             for one in MEANS
@@ -169,14 +169,16 @@ class _Drawing:
         for action, marker in ACTION_MARKERS.items():
             if action in actions:
                 handles.append(_mark(self._counted(self._code(action), actions.count(action)), marker, "white"))
-        said = [self.words["several"]]
+        said = [self.words["several"]] if numbered else []
+        if any(area is None for area in self._areas):
+            handles.append(_mark(self.words["committee"], ".", LAND))
         if not projects["applied"].astype("boolean").fillna(value=False).all():
             said.append(self.words["unapplied"])
         self._legend(figure, axes, self.words["projects"], handles, said)
         return figure
 
-    def _draw_projects(self, axes: Axes, projects: gpd.GeoDataFrame, colours: Sequence[str]) -> None:
-        """Draw one mark for all projects of a kind at a place, with their number if there are several."""
+    def _draw_projects(self, axes: Axes, projects: gpd.GeoDataFrame, colours: Sequence[str]) -> bool:
+        """Draw one mark for all projects of a kind at a place; return whether any has the number of several."""
         points = projects.geometry.centroid
         applied = projects["applied"].astype("boolean").fillna(value=False)
         keys = [points.x.round(1), points.y.round(1), projects["action"], pd.Series(colours, projects.index), applied]
@@ -196,6 +198,7 @@ class _Drawing:
                     row["x"], row["y"], str(row["count"]), fontsize=LEAST_PT + 1, color=ink, weight="bold",
                     ha="center", va="center_baseline", zorder=5,
                 )  # fmt: skip
+        return len(counts) <= MANY and bool((counts["count"] > 1).any())
 
     def chart_of_domains(self) -> Figure:
         """Draw the item rate of each domain and of the district, with the numbers beside the bars."""
@@ -214,21 +217,35 @@ class _Drawing:
         self._draw_target(axes)
         return figure
 
-    def chart_of_effects(self, by: str) -> Figure:
-        """Draw the item rates of domains or towns before the projects and with them, and of the district."""
+    def charts_of_effects(self, by: str) -> dict[str, Callable[[], Figure]]:
+        """Return charts of item rates before the projects and with them, of domains or towns, the district last."""
         before, after, names = self._states(by)
-        figure = self._slide(f"effects_{by}", self.words["effects_note"].format(year=self.run.as_of))
-        axes = self._bars(figure, [*names, self.words["district"]])
+        pieces = _pieces(len(names), ROWS_MOST)
+        drawn: dict[str, Callable[[], Figure]] = {}
+        for number, piece in enumerate(pieces, 1):
+            kept = [*piece, len(names)]
+            rows = [(before[at], after[at]) for at in kept]
+            labels = [*(names[at] for at in piece), self.words["district"]]
+            suffix, part = ("", "") if len(pieces) == 1 else (f"_{number}", f" {number}/{len(pieces)}")
+            drawn[f"effects_{by}s{suffix}"] = partial(self._chart_of_effects, by, rows, labels, part)
+        return drawn
+
+    def _chart_of_effects(
+        self, by: str, rows: Sequence[tuple[float, float]], labels: Sequence[str], part: str
+    ) -> Figure:
+        note = self.words["effects_note"].format(year=self.run.as_of)
+        figure = slide(self.words[f"effects_{by}"] + part, note, self._source)
+        axes = self._bars(figure, labels)
         height = 0.38
-        for at, (old, new) in enumerate(zip(before, after, strict=True)):
-            axes.barh(at - height / 2, 0 if math.isnan(old) else old, height, color="#b9c6d0")
+        for at, (old, new) in enumerate(rows):
+            axes.barh(at - height / 2, 0 if math.isnan(old) else old, height, color=BEFORE)
             axes.barh(at + height / 2, 0 if math.isnan(new) else new, height, color=VERDICT_COLOURS["pass"])
-            axes.text(1.02, at, f"{text_of_rate(old)} → {text_of_rate(new)}", **_beside(len(before)))
+            axes.text(1.02, at, f"{text_of_rate(old)} → {text_of_rate(new)}", **_beside(len(rows)))
         self._draw_target(axes)
-        handles = [patch(self.words["before"], "#b9c6d0"), patch(self.words["after"], VERDICT_COLOURS["pass"])]
         figure.legend(
-            handles=handles, loc="center right", bbox_to_anchor=(0.975, 0.92), ncols=2, frameon=False, fontsize=TEXT_PT
-        )
+            handles=[patch(self.words["before"], BEFORE), patch(self.words["after"], VERDICT_COLOURS["pass"])],
+            loc="center right", bbox_to_anchor=(0.975, 0.92), ncols=2, frameon=False, fontsize=TEXT_PT,
+        )  # fmt: skip
         return figure
 
     def _states(self, by: str) -> tuple[list[float], list[float], list[str]]:
@@ -249,12 +266,10 @@ class _Drawing:
     def matrices(self) -> dict[str, Callable[[], Figure]]:
         """Return the matrix of headline types and towns, in as many pictures as keep its numbers legible."""
         towns = self.facts.towns
-        parts = max(1, math.ceil(len(towns) / TOWNS_MOST))
-        size = math.ceil(len(towns) / parts)
-        pieces = [towns[at * size : (at + 1) * size] for at in range(parts)]
-        if parts == 1:
-            return {"matrix": lambda: self._matrix(towns, "")}
-        named = {f"matrix_{number}": (piece, f" {number}/{parts}") for number, piece in enumerate(pieces, 1)}
+        pieces = [[towns[at] for at in piece] for piece in _pieces(len(towns), TOWNS_MOST)]
+        if len(pieces) == 1:
+            return {"matrix": partial(self._matrix, towns, "")}
+        named = {f"matrix_{number}": (piece, f" {number}/{len(pieces)}") for number, piece in enumerate(pieces, 1)}
         return {name: partial(self._matrix, *given) for name, given in named.items()}
 
     def _matrix(self, towns: Sequence[str], part: str) -> Figure:
@@ -402,6 +417,13 @@ class _Drawing:
             handles=handles, loc="lower right", bbox_to_anchor=(0.99, 0.06), frameon=False, fontsize=SMALL_PT,
             alignment="left", handlelength=1.4,
         )  # fmt: skip
+
+
+def _pieces(count: int, most: int) -> list[range]:
+    """Return the positions of `count` things in as few runs of about the same length as have at most `most` each."""
+    parts = max(1, math.ceil(count / most))
+    size = math.ceil(count / parts)
+    return [range(start, min(start + size, count)) for start in range(0, max(count, 1), max(size, 1))]
 
 
 def _step_labels() -> list[str]:

@@ -108,9 +108,11 @@ def write_town_workbooks(run: RunFolder, folder: Path, lang: Lang) -> dict[str, 
     Returns
     -------
     dict of str to Path
-        Town's id → its workbook.
+        Town's id → its workbook; none of a plan of a ledger alone, which has no detection.
     """
     writer = _Writer(Facts(run), lang)
+    if not writer.detected:
+        return {}
     paths = {}
     for town, name in folder_names(writer.facts.towns).items():
         paths[town] = folder / name / f"{name}.xlsx"
@@ -144,6 +146,7 @@ class _Writer:
         self.facts, self.run, self.lang = facts, facts.run, lang
         self.words = texts("workbook", lang)
         self.dictionary = load_dictionary()
+        self.detected = "committees" in facts.run.layers
 
     def book(self, town: str = "") -> Book:
         """Return an empty workbook."""
@@ -219,6 +222,8 @@ class _Writer:
     def names(self) -> Mapping[str, Mapping[str, str]]:
         """What is called how: kind of id → id → name; those without a name are left out."""
         facts = self.facts
+        if not self.detected:
+            return {kind: {} for kind in NAMED.values()}
         found = {
             "type": {one.id: getattr(one, self.lang) for one in facts.types},
             "domain": {one.id: getattr(one, self.lang) for one in facts.domains},
@@ -348,11 +353,12 @@ def _fill_summary(writer: _Writer, book: Book, sheet: Worksheet) -> None:
     page = _Page(book, sheet)
     page.title(writer.run.name)
     _about_run(writer, page)
-    _about_rates(writer, page, "district", "", writer.run.table("district"))
-    _about_targets(writer, page)
-    _about_counts(writer, page)
-    for verdict in ("unknown", "exempt"):
-        _about_reasons(writer, page, verdict)
+    if writer.detected:
+        _about_rates(writer, page, "district", "", writer.run.table("district"))
+        _about_targets(writer, page)
+        _about_counts(writer, page)
+        for verdict in ("unknown", "exempt"):
+            _about_reasons(writer, page, verdict)
     _about_quality(writer, page)
     _about_book(writer, book, page, [*SHEETS, "district"])
     page.close()
@@ -364,7 +370,8 @@ def _about_run(writer: _Writer, page: _Page) -> None:
     page.line(words["command"], words[f"command_{run.command}"])
     page.line(words["as_of"], run.as_of, kind="year")
     page.line(words["standard"], str(run.document["standard"]["id"]))
-    page.line(words["crs"], str(run.document["crs"]))
+    if run.document["crs"] is not None:  # a ledger alone has none
+        page.line(words["crs"], str(run.document["crs"]))
     page.line(words["fingerprint"], str(run.document["fingerprint"]))
     page.line(words["version"], str(run.document["circle15"]))
 
