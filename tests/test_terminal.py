@@ -1,9 +1,12 @@
 """What a terminal shows: help and its examples, completion, tables and progress at every width."""
 
+import contextlib
 import io
 import os
+import pty
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -126,15 +129,13 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def test_commands_configurations_and_standards_are_offered(folder):
+def test_commands_files_and_standards_are_offered(folder):
     assert offered(folder, "com") == [("plain", "compute"), ("plain", "compare")]
-    assert offered(folder, "compute", "") == [("plain", "a.toml"), ("plain", "b.toml"), ("dir", "")]
-    assert offered(folder, "compute", "conf/") == [("plain", "conf/c.toml"), ("dir", "conf/")]
+    assert offered(folder, "compute", "conf/") == [("file", "conf/")]
     shipped = sorted(path.stem for path in (ROOT / "configs" / "standards").glob("*.toml"))
-    assert [word for kind, word in offered(folder, "standards", "show", "") if kind == "plain"][
-        : len(shipped)
-    ] == shipped
-    assert ("plain", "gb50180-2018") in offered(folder, "verify", "a.toml", "--standard", "gb")
+    assert offered(folder, "standards", "show", "") == [("plain", name) for name in shipped]
+    assert offered(folder, "verify", "a.toml", "--standard", "gb") == [("plain", "gb50180-2018")]
+    assert offered(folder, "verify", "a.toml", "--standard", "conf/") == [("file", "conf/")]
     assert offered(folder, "compute", "a.toml", "--of", "p") == [("plain", "population")]
 
 
@@ -156,7 +157,46 @@ def test_what_cannot_be_read_offers_nothing(folder, content):
 def test_no_configuration_offers_nothing(folder):
     assert offered(folder, "explain", "none.toml", "--type", "k") == []
     assert offered(folder, "explain", "--type", "k") == []
-    assert offered(folder, "compute", "nowhere/") == [("dir", "nowhere/")]
+
+
+def has_bash() -> bool:
+    """Whether there is a bash that click's script works with: 4.4 or newer."""
+    if shutil.which("bash") is None:
+        return False
+    version = subprocess.run(
+        ["bash", "-c", "echo ${BASH_VERSINFO[0]} ${BASH_VERSINFO[1]}"], capture_output=True, check=True
+    )
+    return tuple(int(number) for number in version.stdout.split()) >= (4, 4)
+
+
+@pytest.mark.skipif(not has_bash(), reason="no bash of 4.4 or newer here")
+def test_bash_itself_completes(folder):
+    """In a real bash on a pseudo-terminal: a command, a folder, a file in it, an option, a type."""
+    ours, theirs = pty.openpty()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    shell = subprocess.Popen(
+        ["bash", "--norc", "--noprofile", "-i"],
+        cwd=folder,
+        env=os.environ | {"PATH": path, "PS1": "$ ", "TERM": "dumb", "INPUTRC": os.devnull},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    typed = ["expl\t", "conf\t", "c\t", "--ty\t", "kinderg\t", "\n"]
+    lines = [f'eval "$({completion.VARIABLE}=bash_source circle15)"; circle15() {{ echo "got:$*:"; }}\n']
+    try:
+        os.write(ours, "".join([*lines, "circle15 ", *typed, "exit\n"]).encode())
+        seen = b""
+        with contextlib.suppress(OSError):  # Linux: the other end is closed
+            while block := os.read(ours, 65536):
+                seen += block
+        shell.wait(timeout=30)
+    finally:
+        shell.kill()
+        os.close(ours)
+    assert "got:explain conf/c.toml --type kindergarten:" in seen.decode("utf-8")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -22,24 +22,17 @@ def answer(command: click.Command) -> int | None:
 
 
 def configs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer TOML files; the shell itself adds folders."""
+    """Leave files and folders to the shell, which knows how to go down into them."""
     del context, parameter
-    head, _, start = incomplete.rpartition("/")
-    folder = f"{head}/" if "/" in incomplete else ""
-    try:
-        names = sorted(path.name for path in Path(folder or ".").expanduser().glob("*.toml"))
-    except (OSError, RuntimeError, ValueError):
-        names = []
-    found = [CompletionItem(f"{folder}{name}") for name in names if name.startswith(start)]
-    return [*found, CompletionItem(incomplete, type="dir")]
+    return [CompletionItem(incomplete, type="file")]
 
 
 def standards(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer the shipped standards by id, and TOML files."""
+    """Offer the shipped standards by id, and files where none begins so: bash takes one or the other."""
     from circle15.standard.load import shipped_standards  # noqa: PLC0415 - late, as everywhere here
 
     shipped = [CompletionItem(name, help="shipped") for name in shipped_standards() if name.startswith(incomplete)]
-    return [*shipped, *configs(context, parameter, incomplete)]
+    return shipped or configs(context, parameter, incomplete)
 
 
 def types(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
