@@ -103,11 +103,9 @@ def common(facts: Facts, lang: Lang) -> dict[str, Any]:
 
 def year_label(facts: Facts) -> Markup | str:
     """Return the year that the rates are of; with a ledger the last of its projects', and that they are in."""
-    effects = facts.run.table("effects")
-    if not len(effects):
+    if not len(facts.run.table("effects")):
         return str(facts.run.as_of)
-    years = effects["year"].dropna()
-    return Markup("{} {}").format(f"{years.max():.0f}" if len(years) else facts.run.as_of, text("with_projects"))
+    return Markup("{} {}").format(facts.run.as_of, text("with_projects"))
 
 
 def both(zh: str, en: str) -> Markup:
