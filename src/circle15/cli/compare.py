@@ -106,6 +106,6 @@ def _document(found: "Comparison", out: Path | None) -> str:
         "items": found.items,
         "only_a": list(found.pairs.only_a),
         "only_b": list(found.pairs.only_b),
-        "why_no_causes": found.why_no_causes or None,
+        "why_no_causes": found.why_no_causes.text("en") if found.why_no_causes else None,
     }
     return as_document(own, found.tables, found.notes, found.files, found.timings)

@@ -57,6 +57,7 @@ class Reruns:
     notes: Notes
     index: pd.Index
     advance: Callable[[], None] = lambda: None
+    made: int = 0
     _known: dict[frozenset[str], TextArray | None] = field(default_factory=dict)
 
     def put(self, groups: frozenset[str], verdicts: TextArray) -> None:
@@ -75,6 +76,7 @@ class Reruns:
                 )
                 self.notes.add("compare.exchange_failed", 1, text)
                 self._known[groups] = None
+            self.made += 1
             self.advance()
         return self._known[groups]
 

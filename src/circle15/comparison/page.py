@@ -32,16 +32,17 @@ def summary(found: Comparison, lang: Lang) -> str:
         return "\n".join([*lines, words.t["nothing"]]) + "\n"
     lines += [*words.headline(), words.counted()]
     if found.why_no_causes:
-        lines.append(f"{words.t['no_causes']}: {found.why_no_causes}")
+        lines.append(words.why())
     for row in words.causes():
         lines.append(f"  {row['label']}: {row['text']}")
-    changes = words.changes(found.tables["changes"])
+    changes = words.changes(found.tables["changes"].head(LINES_SHOWN))
+    left = len(found.tables["changes"]) - len(changes)
     lines += [
         f"{'+' if row['direction'] == BETTER else '-' if row['direction'] == WORSE else '*'} {row['line']}"
-        for row in changes[:LINES_SHOWN]
+        for row in changes
     ]
-    if len(changes) > LINES_SHOWN:
-        lines.append(words.t["more"].format(n=len(changes) - LINES_SHOWN))
+    if left:
+        lines.append(words.t["more"].format(n=left))
     if len(found.tables["facilities"]):
         lines.append(words.facilities())
     lines += [f"{words.t['note']}: {note.text}" for note in found.notes.items]
@@ -69,6 +70,7 @@ def page(found: Comparison, lang: Lang) -> str:
         counted=words.counted(),
         headline=words.headline(),
         causes=words.causes(),
+        why=words.why(),
         changes=words.changes(changes.head(ROWS_SHOWN)),
         changes_left=max(0, len(changes) - ROWS_SHOWN),
         rates=[(by, words.t[f"by_{by}"], words.rate_rows(table)) for by, table in rates.groupby("by", sort=False)],
@@ -117,6 +119,11 @@ class _Words:
         rates = self.found.tables["rates"]
         rows = _records(rates[rates["by"] == "district"])
         return [f"{self.t[name]}{self.t['colon']}{self.rates(row, name)}" for row in rows for name in RATES]
+
+    def why(self) -> str:
+        """Return why there are no causes; ``""`` if there are."""
+        why = self.found.why_no_causes
+        return f"{self.t['no_causes']}{self.t['colon']}{why.text(self.lang)}" if why else ""
 
     def causes(self) -> list[dict[str, Any]]:
         """Return the causes with their numbers as text."""

@@ -15,7 +15,7 @@ import pandas as pd
 
 from circle15.assess.rates import combine
 from circle15.config import CensusConfig, Config, OverridesConfig, WaterConfig
-from circle15.errors import InputError, Notes, Problem
+from circle15.errors import Notes
 from circle15.outputs.archive import FOLDER, SETTINGS, STANDARD, STREETS, Archive, read_archive
 from circle15.outputs.manifest import sha256_of
 from circle15.pipeline import place
@@ -265,16 +265,3 @@ def _on_scratch(archive: Archive, known: list[str], scratch: Path) -> Config:
 def _written(table: pd.DataFrame | gpd.GeoDataFrame, path: Path) -> str:
     table.reset_index(drop=True).to_parquet(path)
     return str(path)
-
-
-def check_same_crs(a: Kept, b: Kept) -> None:
-    """Refuse to exchange inputs that are measured in two CRS.
-
-    Raises
-    ------
-    InputError
-        Naming both.
-    """
-    if a.archive.crs != b.archive.crs:
-        what = f"the runs are in two CRS, {a.archive.crs.name} and {b.archive.crs.name}: inputs can't be exchanged"
-        raise InputError(Problem(what, remedy="Compute both with the same [run] crs."))

@@ -15,16 +15,17 @@ from circle15.cache import code_key, open_cache, trim
 from circle15.comparison.causes import CAUSE_COLUMNS, Causes, Reruns, attribute
 from circle15.comparison.changes import change_table, facility_table, item_tables, rate_table
 from circle15.comparison.pairing import Pairs, common_types, pair
-from circle15.comparison.rerun import check_same_crs, differing, exchange, items_of, read_kept
-from circle15.errors import Circle15Error, Notes
+from circle15.comparison.rerun import differing, exchange, items_of, read_kept
+from circle15.errors import Notes
 from circle15.outputs.archive import has_archive
 from circle15.outputs.columns import OTHERS, Layout, arrange
 from circle15.outputs.csvfiles import write_tables
 from circle15.outputs.dictionary import Lang
-from circle15.outputs.manifest import FORMAT, plain
+from circle15.outputs.manifest import FORMAT, plain, sha256_of
 from circle15.outputs.write import check_writable, publish
 from circle15.pipeline import Progress
 from circle15.report.reading import RunFolder, read_run
+from circle15.report.words import texts
 from circle15.stages.changes import RATE_COLUMNS
 from circle15.stages.run import Clock
 
@@ -35,6 +36,22 @@ KEPT_BY = "compute"
 LAYOUT = Layout((), (OTHERS,))
 """Tables have their order."""
 TABLES = ("changes", "rates", "causes", "facilities")
+
+
+NO_ARCHIVE, NEVER_KEPT, TWO_CRS = "why_no_archive", "why_never_kept", "why_two_crs"
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why inputs could not be exchanged: one of `NO_ARCHIVE`, `NEVER_KEPT`, `TWO_CRS`, and of which runs."""
+
+    code: str
+    names: tuple[str, ...]
+
+    def text(self, lang: Lang) -> str:
+        """Return it as a sentence that ends in what to do."""
+        words = texts("compare", lang)
+        return words[self.code].format(names=words["and"].join(self.names))
 
 
 @dataclass(frozen=True)
@@ -53,8 +70,8 @@ class Comparison:
         ``changes``, ``rates``, ``causes``, ``facilities``.
     items : int
         How many items both runs judge.
-    why_no_causes : str
-        Why inputs could not be exchanged; ``""`` if they were, or nothing changed.
+    why_no_causes : Why or None
+        Why inputs could not be exchanged; None if they were, or nothing changed.
     reruns : int
         How many detections that took.
     notes : Notes
@@ -71,7 +88,7 @@ class Comparison:
     types: list[str]
     tables: dict[str, pd.DataFrame]
     items: int
-    why_no_causes: str
+    why_no_causes: Why | None
     reruns: int
     notes: Notes
     files: dict[str, str] = field(default_factory=dict)
@@ -156,57 +173,41 @@ def _causes(
     store: joblib.Memory,
     clock: Clock,
     notes: Notes,
-) -> tuple[Causes | None, str, int]:
+) -> tuple[Causes | None, Why | None, int]:
     """Return the causes of what changed; else why there are none; and how many detections it took."""
     if before.equals(after):
-        return None, "", 0
-    without = [run for run in (a, b) if not has_archive(run.document["outputs"])]
+        return None, None, 0
+    without = tuple(run for run in (a, b) if not has_archive(run.document["outputs"]))
     if without:
-        return None, _how_to(without), 0
+        names = tuple(str(run.folder) for run in without)
+        return None, Why(NO_ARCHIVE if all(run.command == KEPT_BY for run in without) else NEVER_KEPT, names), 0
     with clock.stage("kept inputs"):
         rename_a = {one: f"A:{one}" for one in pairs.only_a if one in set(pairs.same.values())}
         kept_a, kept_b = read_kept(a.folder, rename_a), read_kept(b.folder, pairs.rename_b)
-    try:
-        check_same_crs(kept_a, kept_b)
-    except Circle15Error as error:
-        return None, str(error), 0
-    groups, silent = differing(kept_a, kept_b), Clock(_Silent())
+    crs_a, crs_b = kept_a.archive.crs, kept_b.archive.crs
+    if crs_a != crs_b:
+        return None, Why(TWO_CRS, (crs_a.name, crs_b.name)), 0
+    groups = differing(kept_a, kept_b)
     together = len([g for g in groups if len(g) > 1])
     text = "the standard lacks zones of the other run's committees: boundary and standard are exchanged together"
     notes.add("compare.exchanged_together", together, text)
-    every, count = frozenset(one for group in groups for one in group), 0
-
-    def advance() -> None:
-        nonlocal count
-        count += 1
-        clock.progress.advance()
+    silent = Clock(_Silent())
 
     def detect(exchanged: frozenset[str]) -> pd.Series:
         return items_of(exchange(kept_a, kept_b, exchanged), store, silent)
 
-    reruns = Reruns(detect, notes, before.index, advance)
+    reruns = Reruns(detect, notes, before.index, clock.progress.advance)
+    every = frozenset(one for group in groups for one in group)
+    old = 0
     for run, exchanged, verdicts in ((a, frozenset[str](), before), (b, every, after)):
         if run.document["code"] == code_key():  # the same program on the same inputs: no need to ask again
             reruns.put(exchanged, verdicts.to_numpy(dtype=object))
-    if not groups:
-        reruns.put(every, after.to_numpy(dtype=object))
-    with clock.stage("causes", _total(len(groups), (a, b))):
+        else:
+            old += 1
+    with clock.stage("causes", old + max(0, 2 * len(groups) - 2)):
         causes = attribute(before, after, groups, reruns)
     trim(store)
-    return causes, "", count
-
-
-def _total(groups: int, runs: tuple[RunFolder, RunFolder]) -> int:
-    """Return how many detections there will be."""
-    old = len([run for run in runs if run.document["code"] != code_key()])
-    return old + (2 * groups - 2 if groups > 1 else 0)
-
-
-def _how_to(without: list[RunFolder]) -> str:
-    names = " and ".join(str(run.folder) for run in without)
-    if any(run.command != KEPT_BY for run in without):
-        return f"causes need kept inputs, which {names} lacks; only compute --archive keeps them"
-    return f"causes need the inputs that compute --archive keeps; {names} lacks them: compute again with --archive"
+    return causes, None, reruns.made
 
 
 class _Silent:
@@ -231,6 +232,7 @@ class _Manifest:
 
     comparison: Comparison
     options: Mapping[str, Any]
+    inputs: Mapping[str, str]
     began: datetime
     bom: bool
 
@@ -243,6 +245,7 @@ class _Manifest:
                 "code": code_key(),
                 "command": "compare",
                 "options": dict(self.options),
+                "inputs": self.inputs,
                 "bom": self.bom,
                 "runs": {"a": label_of(found.a), "b": label_of(found.b)},
                 "counts": {
@@ -252,7 +255,10 @@ class _Manifest:
                     "only_a": list(found.pairs.only_a),
                     "only_b": list(found.pairs.only_b),
                 },
-                "causes": {"why_not": found.why_no_causes, "detections": found.reruns},
+                "causes": {
+                    "why_not": found.why_no_causes and found.why_no_causes.text("en"),
+                    "detections": found.reruns,
+                },
                 "notes": [dataclasses.asdict(note) for note in found.notes.items],
                 "rows": rows,
                 "outputs": outputs,
@@ -290,4 +296,5 @@ def _write(
         return [*sorted(f"csv/{path.name}" for path in csvs), *texts], {name: len(t) for name, t in tables.items()}
 
     options = {"lang": lang, "mapping": None if mapping is None else str(mapping)}
-    return publish(out, _Manifest(comparison, options, began, bom), fill)
+    inputs = {} if mapping is None else {str(mapping): sha256_of(mapping)}
+    return publish(out, _Manifest(comparison, options, inputs, began, bom), fill)
