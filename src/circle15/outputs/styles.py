@@ -25,7 +25,7 @@ STREET_LEVEL, TOWN_LEVEL = 10_000, 60_000
 """Scales (1 : n) from which on names are shown: of facilities, of committees."""
 POSITIONS = "TR,TL,BR,BL,R,L,TSR,BSR"
 """Where a name may stand beside its point, the best first; without it QGIS shows none."""
-SVG_PX_PER_MM = 96 / 25.4
+SVG_PX_PER_MM, SVG_PX_PER_PT = 96 / 25.4, 96 / 72
 """SLD measures in pixels of 1/96 inch, QML in millimetres."""
 
 
@@ -71,6 +71,8 @@ class Theme:
         Column whose text stands beside the place; ``""`` for none.
     label_scale : int
         The smallest scale (1 : n) that shows it; 0 for all.
+    label_pt : int
+        Size of the text in points.
     """
 
     symbols: Mapping[str, Symbol]
@@ -78,6 +80,7 @@ class Theme:
     titles: Mapping[str, str] | None = None
     label: str = ""
     label_scale: int = 0
+    label_pt: int = 8
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ THEMES: Mapping[str, Theme] = {
     **{f"facilit{ending}": _FACILITIES for ending in ("ies", "y_points", "y_lines", "y_areas")},
     "facility_checks": Theme(_VERDICTS, "verdict"),
     "cells": Theme(_CELLS, "status"),
-    **{name: Theme({"": _TOWN}, label="town_id") for name in ("towns", "town_points", "town_areas")},
+    **{name: Theme({"": _TOWN}, label="town_id", label_pt=11) for name in ("towns", "town_points", "town_areas")},
     "service_circles": Theme(_MODES, "mode"),
     "changes": Theme(_CHANGES, "status"),
     **dict.fromkeys(("projects", "ledger", "suggestions"), _PROJECTS),
@@ -224,7 +227,7 @@ def _qml(drawn: _Drawn) -> str:
     root = ET.Element("qgis", version=QGIS_VERSION, styleCategories=categories, labelsEnabled=str(int(bool(label))))
     root.append(_renderer(drawn))
     if label:
-        root.append(_labeling(drawn.fields[label], drawn.theme.label_scale, drawn.family))
+        root.append(_labeling(drawn.fields[label], drawn.theme, drawn.family))
     aliases = ET.SubElement(root, "aliases")
     for column, name in drawn.fields.items():
         if load_dictionary().column(drawn.layer, column).kind:  # the user's own columns are called what they are
@@ -285,13 +288,19 @@ def _qml_symbol(symbol: Symbol, family: str, name: str) -> ET.Element:
     return element
 
 
-def _labeling(field: str, scale: int, family: str) -> ET.Element:
+def _labeling(field: str, theme: Theme, family: str) -> ET.Element:
     labeling = ET.Element("labeling", type="simple")
     settings = ET.SubElement(labeling, "settings", calloutType="simple")
     style = ET.SubElement(
         settings,
         "text-style",
-        {"fieldName": field, "isExpression": "0", "fontSize": "8", "fontSizeUnit": "Point", "textColor": _rgba(INK)},
+        {
+            "fieldName": field,
+            "isExpression": "0",
+            "fontSize": str(theme.label_pt),
+            "fontSizeUnit": "Point",
+            "textColor": _rgba(INK),
+        },
     )
     ET.SubElement(
         style,
@@ -313,7 +322,7 @@ def _labeling(field: str, scale: int, family: str) -> ET.Element:
         }
         | {"predefinedPositionOrder": POSITIONS, "polygonPlacementFlags": "2"},
     )
-    limits = {"scaleVisibility": str(int(bool(scale))), "scaleMin": "0", "scaleMax": str(scale)}
+    limits = {"scaleVisibility": str(int(bool(theme.label_scale))), "scaleMin": "0", "scaleMax": str(theme.label_scale)}
     ET.SubElement(settings, "rendering", {"drawLabels": "1"} | limits)
     return labeling
 
@@ -342,7 +351,7 @@ def _sld(drawn: _Drawn) -> str:
             rule.append(_filter(drawn.fields[drawn.theme.by], code))
         rule.append(_sld_symbol(symbol, drawn.family))
     if drawn.theme.label:
-        rules.append(_sld_label(drawn.fields[drawn.theme.label], drawn.theme.label_scale))
+        rules.append(_sld_label(drawn.fields[drawn.theme.label], drawn.theme))
     ET.indent(root, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -378,15 +387,15 @@ def _sld_symbol(symbol: Symbol, family: str) -> ET.Element:
     return element
 
 
-def _sld_label(field: str, scale: int) -> ET.Element:
+def _sld_label(field: str, theme: Theme) -> ET.Element:
     rule = ET.Element("Rule")
     ET.SubElement(rule, "Name").text = "label"
-    if scale:
-        ET.SubElement(rule, "MaxScaleDenominator").text = str(scale)
+    if theme.label_scale:
+        ET.SubElement(rule, "MaxScaleDenominator").text = str(theme.label_scale)
     text = ET.SubElement(rule, "TextSymbolizer")
     label = ET.SubElement(text, "Label")
     ET.SubElement(label, "ogc:PropertyName").text = field
-    _css(text, "Font", {"font-size": "11"})
+    _css(text, "Font", {"font-size": f"{theme.label_pt * SVG_PX_PER_PT:.0f}"})
     halo = ET.SubElement(text, "Halo")
     ET.SubElement(halo, "Radius").text = "2"
     _css(halo, "Fill", {"fill": PAPER})
