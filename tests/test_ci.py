@@ -448,7 +448,7 @@ EVERYTHING = {
     *("check", "compute out/2023", "compute out/2025", "verify out/verify", "plan out/plan", "compare out/2023-2025"),
     *("report out/2025-report", "report out/verify-report", "report out/plan-report"),
 }
-OF_THE_LEDGER = {"check", "verify out/verify", "plan out/plan", "report out/verify-report", "report out/plan-report"}
+OF_THE_LEDGER = {"verify out/verify", "plan out/plan", "report out/verify-report", "report out/plan-report"}
 
 
 @needs_make
@@ -478,7 +478,7 @@ def test_the_makefile_rebuilds_what_changed_and_no_more(tmp_path, cache):
     before = (folder / "out" / "2023" / "run.json").read_bytes()
     code, said = make(folder, cache, "out/verify/run.json")
     assert code == 0, said
-    assert set(started(said)) == {"check", "verify out/verify"}
+    assert started(said) == ["verify out/verify"]
     assert (folder / "out" / "2023" / "run.json").read_bytes() == before
 
 
@@ -564,5 +564,5 @@ def test_every_step_of_the_yearly_job_runs_on_the_sample(tmp_path, cache):
     assert codes.pop("Hold the rate against the bar") == 1
     assert set(codes.values()) == {0}
     assert (folder / "out" / "report" / "report.html").is_file()
-    assert "```" in summary.read_text("utf-8")
+    assert f"{gone.split(',')[0]} closed" in summary.read_text("utf-8")  # what changed, and why
     assert (folder / "out" / "changes" / "csv").is_dir()

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from circle15 import cli
 from circle15.cli import completion, terminal
-from circle15.cli.tables import fitted, plain_table
+from circle15.cli.tables import _hanging, fitted, plain_table
 from circle15.cli.terminal import Stages, Terminal, left_in_words, rate_in_words
 
 ROOT = Path(__file__).parents[1]
@@ -261,6 +261,17 @@ def test_narrow_rows_are_lists():
         "<b>[red]x[/red]</b>",
         "  population 0 · passed 0",
     ]
+
+
+def test_a_folded_line_stays_in_its_column():
+    console = Console(file=io.StringIO(), width=30)
+    for line, lines in (
+        ("  found:    0 within; the nearest is S018", ["  found:    0 within; the", "            nearest is S018"]),
+        ("  turned by: 示例街道小学的一条更短的路", ["  turned by: 示例街道小学的一", "             条更短的路"]),
+        ("a line of no indentation at all, and long", ["a line of no indentation at", "all, and long"]),
+        ("", [""]),
+    ):
+        assert [one.rstrip() for one in _hanging(line, console).plain.split("\n")] == lines
 
 
 # progress ----------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from circle15.cli.common import (
     standard_option,
     year_option,
 )
+from circle15.cli.tables import as_text
 from circle15.cli.terminal import Stages
 from circle15.errors import OutputError, Problem
 
@@ -95,7 +96,7 @@ def explain(
     if geojson is not None:
         _write(case, geojson)
         terminal.written = True
-    terminal.print_data(_as_json(case) if json_wanted else _as_words(case))
+    terminal.print_data(_as_json(case) if json_wanted else as_text([], _as_words(case)))
 
 
 def _write(case: "Case", path: Path) -> None:
@@ -134,13 +135,13 @@ def _finite(value: Any) -> Any:
     return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _as_words(case: "Case") -> str:
+def _as_words(case: "Case") -> list[str]:
     one = case.committee
     lines = [f"{one['committee_id']} {one['name']} ({one['kind']}, {one['town_id']}, zone {one['zone'] or 'none'})"]
     lines.append(f"{case.type_id} {case.type_name}")
     for explanation in case.explanations:
         lines += ["", *_lines(explanation, case.override)]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _lines(one: "Explanation", override: dict[str, str] | None) -> list[str]:

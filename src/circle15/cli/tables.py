@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -104,8 +105,20 @@ def as_text(parts: Sequence[RenderableType], lines: Sequence[str]) -> str:
         console.print(fitted(part, width))
         console.print()
     for line in lines:
-        console.print(Text(line, overflow="fold"))
+        console.print(_hanging(line, console) if terminal else Text(line))
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+LABEL = re.compile(r" +(?:[\w ]+: +)?")
+"""What the rest of an indented line is set in by."""
+
+
+def _hanging(line: str, console: Console) -> Text:
+    """Return a line folded so that what follows its indentation, or its label, stays in one column."""
+    found = LABEL.match(line)
+    label = found[0] if found and len(found[0]) <= console.width // 2 else ""
+    folded = Text(line[len(label) :], overflow="fold").wrap(console, console.width - len(label))
+    return Text(label) + Text("\n" + " " * len(label)).join(folded)
 
 
 def as_document(
