@@ -473,6 +473,9 @@ def test_wrong_mappings(tmp_path, text, message):
         compared(a, a, mapping=path)
     with pytest.raises(InputError, match="cannot be read"):
         compared(a, a, mapping=tmp_path / "none.csv")
+    path.write_bytes("committee_a,committee_b\n甲,乙\n".encode("gb18030"))
+    with pytest.raises(InputError, match="Save it as CSV in UTF-8"):
+        compared(a, a, mapping=path)
 
 
 def test_types_of_one_run_alone_are_told(tmp_path):

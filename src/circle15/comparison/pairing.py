@@ -113,7 +113,8 @@ def _read(path: Path, known_a: set[str], known_b: set[str]) -> list[tuple[str, s
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=True)
     except (OSError, ValueError) as error:
         what = f"cannot be read ({getattr(error, 'strerror', None) or error})"
-        raise InputError(Problem(what, where, remedy=REMEDY)) from error
+        remedy = "Save it as CSV in UTF-8." if isinstance(error, UnicodeError) else REMEDY
+        raise InputError(Problem(what, where, remedy=remedy)) from error
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise InputError(Problem(f"has no column {', '.join(missing)}", where, remedy=REMEDY))
