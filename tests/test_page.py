@@ -216,6 +216,17 @@ def test_light_dark_and_print(browser, reports):
     assert one.page.locator("#gap-table").is_visible()
 
 
+def test_paper_holds_every_gap(browser, reports, sample):  # noqa: F811
+    """181 of them on a page of 50 a screen."""
+    one = Browser(browser, reports["compute"])
+    assert len(one.column(1)) == 50
+    one.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert len(one.column(1)) == len(rows_of(sample["compute"], "gaps"))
+    assert one.page.locator("details.domain:not([open])").count() == 0
+    one.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert len(one.column(1)) == 50
+
+
 def test_everything_can_be_reached_by_keyboard(browser, reports):
     """The tab order holds every control, and none keeps the focus."""
     one = Browser(browser, reports["compute"])

@@ -6,7 +6,7 @@
   const root = document.documentElement;
   const $ = (id) => document.getElementById(id);
   const C = D.committees;
-  const PAGE = 50;
+  const PAGE = 50, PRINTED = 2000;
   const VERDICT = { p: "pass", f: "fail", u: "unknown", x: "exempt" };
   let lang = root.dataset.lang;
   let chosen = -1;
@@ -219,7 +219,7 @@
   // lists ----------------------------------------------------------------------------------------------------------
   function List(name, rows, columns, filters) {
     const table = $(name + "-table"), form = $(name + "-form");
-    let page = 0, sort = -1, down = false;
+    let page = 0, sort = -1, down = false, size = PAGE;
     const text = $(name + "-text");
     function kept() {
       const words = text.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
@@ -238,7 +238,7 @@
       return found;
     }
     function show() {
-      const found = kept(), pages = Math.max(1, Math.ceil(found.length / PAGE));
+      const found = kept(), pages = Math.max(1, Math.ceil(found.length / size));
       page = Math.min(page, pages - 1);
       table.tHead.replaceChildren(make("tr", {}, ...columns.map((c, n) => make("th", { scope: "col", class: c.number ? "n" : null,
         "aria-sort": n === sort ? (down ? "descending" : "ascending") : null },
@@ -249,9 +249,10 @@
         show();
         table.tHead.rows[0].cells[n].firstChild.focus();
       } }, t(c.key), n === sort ? (down ? " ▼" : " ▲") : "")))));
-      table.tBodies[0].replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map((row) => make("tr", {},
+      table.tBodies[0].replaceChildren(...found.slice(page * size, (page + 1) * size).map((row) => make("tr", {},
         ...columns.map((c) => make("td", { class: c.number ? "n" : c.narrow ? "id" : null }, c.cell ? c.cell(row) : figureOrText(c, row))))));
-      $(name + "-count").textContent = `${figure(found.length)} / ${figure(rows.length)} ${t("rows")}`;
+      const cut = size > PAGE && found.length > size ? ` (${t("printed")} ${figure(size)})` : "";
+      $(name + "-count").textContent = `${figure(found.length)} / ${figure(rows.length)} ${t("rows")}${cut}`;
       $(name + "-page").textContent = `${page + 1} / ${pages}`;
       $(name + "-before").disabled = page === 0;
       $(name + "-after").disabled = page >= pages - 1;
@@ -263,6 +264,9 @@
     form.addEventListener("reset", () => setTimeout(again));
     $(name + "-before").addEventListener("click", () => { page--; show(); });
     $(name + "-after").addEventListener("click", () => { page++; show(); });
+    // paper has no next page to click
+    addEventListener("beforeprint", () => { size = PRINTED; page = 0; show(); });
+    addEventListener("afterprint", () => { size = PAGE; show(); });
     return { show, again };
   }
   const toMap = (n, label) => make("button", { type: "button", class: "link", onclick: () => {
