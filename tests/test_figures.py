@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import re
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -279,7 +279,7 @@ def test_names_are_no_formulas(runs, tmp_path):
     assert not any(b"<script" in path.read_bytes() for path in paths)
     for path in paths:
         if path.suffix == ".svg":
-            ElementTree.parse(path)
+            ET.parse(path)
 
 
 @chinese

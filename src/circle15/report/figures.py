@@ -56,7 +56,7 @@ FEW, MANY = 60, 400
 UPRIGHT_TOWNS, TOWNS_MOST, ROWS_MOST = 6, 22, 24
 """Towns up to which their names are written across; most that one matrix, and most rows that one chart can hold."""
 DARK = frozenset((STEP_COLOURS[0], STEP_COLOURS[-1]))
-BRACKETS: Mapping[Lang, tuple[str, str]] = {"zh": ("(", ")"), "en": (" (", ")")}
+BRACKETS: Mapping[Lang, tuple[str, str]] = {"zh": ("（", "）"), "en": (" (", ")")}
 ACTION_MARKERS = {"open": "o", "extend": "^", "move": "D", "close": "X"}
 
 
@@ -153,7 +153,7 @@ class _Drawing:
         notes = [self.words["projects_note"].format(count=len(every))]
         if not has_place.all():
             notes.append(self.words["placeless"].format(count=int((~has_place).sum())))
-        figure = self._slide("projects", (" · " if self.lang == "en" else ",").join(notes))
+        figure = self._slide("projects", (" · " if self.lang == "en" else "，").join(notes))
         axes = self._base(figure, [LAND] * len(self.facts.committees), extra=projects)
         means = projects["means"].fillna("").tolist()
         colours = [MEANS_COLOURS.get(one, QUIET) for one in means]
@@ -174,7 +174,7 @@ class _Drawing:
             handles.append(_mark(self.words["committee"], ".", LAND))
         if not projects["applied"].astype("boolean").fillna(value=False).all():
             said.append(self.words["unapplied"])
-        self._legend(figure, axes, self.words["projects"], handles, said)
+        self._legend(figure, axes, self._code("means"), handles, said)
         return figure
 
     def _draw_projects(self, axes: Axes, projects: gpd.GeoDataFrame, colours: Sequence[str]) -> bool:
