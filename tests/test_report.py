@@ -237,6 +237,18 @@ def test_bad_folders_are_refused(tmp_path, capsys, case):
     assert not (tmp_path / "r").exists()
 
 
+def test_a_ledger_alone_has_a_workbook_and_no_page(tmp_path, capsys):
+    run = tmp_path / "plan"
+    plans = ROOT / "configs" / "plans" / "pudong-2021-2023.toml"
+    assert cli.run(["plan", str(plans), "--out", str(run), "-q"]) == 0
+    capsys.readouterr()
+    assert cli.run(["report", str(run), "--out", str(tmp_path / "r"), "--figures"]) == 0
+    out, err = capsys.readouterr()
+    assert out.split() == [str(tmp_path / "r" / "report.xlsx")]
+    assert "only counts a ledger" in err
+    assert sorted(p.name for p in (tmp_path / "r").iterdir()) == ["report.xlsx", "run.json"]
+
+
 def test_figures_that_do_not_add_up_are_refused(tmp_path):
     """A folder whose hashes fit, but whose tables contradict each other: nobody gets a page of it."""
     run = read_run(street(tmp_path))

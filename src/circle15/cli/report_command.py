@@ -75,7 +75,7 @@ def _names(found: "Reported") -> str:
     """Return where to look first, and how much else there is."""
     towns = sum(name.endswith("/index.html") for name in found.files)
     pictures = sum(name.startswith("figures/") for name in found.files)
-    lines = [f"{found.folder / 'report.html'}", f"{found.folder / 'report.xlsx'}"]
+    lines = [str(found.folder / name) for name in ("report.html", "report.xlsx") if name in found.files]
     if towns:
         lines.append(f"{found.folder / 'towns'}: {towns} towns, a page and a workbook each")
     if pictures:

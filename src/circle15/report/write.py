@@ -103,11 +103,17 @@ def report(
     check_writable(out, "report")
     with clock.stage("read"):
         facts = Facts(read_run(run_folder))
-        folders = folder_names(facts.towns) if towns else {}
+        judged = "verdicts" in facts.run.tables
+        folders = folder_names(facts.towns) if towns and judged else {}
+    if not judged:
+        notes.add(
+            "report.ledger_alone", 1, "the run only counts a ledger, without a district: there is a workbook, no page"
+        )
 
     def fill(staging: Path) -> tuple[list[str], dict[str, int]]:
-        with clock.stage("page"):
-            (staging / PAGE).write_text(page_html(facts, lang), encoding="utf-8", newline="\n")
+        if judged:
+            with clock.stage("page"):
+                (staging / PAGE).write_text(page_html(facts, lang), encoding="utf-8", newline="\n")
         with clock.stage("workbook"):
             write_workbook(facts.run, staging / WORKBOOK, lang)
         with clock.stage("towns", len(folders)):
@@ -118,7 +124,7 @@ def report(
                 progress.advance()
             if folders:
                 write_town_workbooks(facts.run, staging / "towns", lang)
-        if figures:
+        if figures and judged:
             from circle15.report.figures import draw_figures  # noqa: PLC0415 - matplotlib, only where it is asked for
 
             with clock.stage("figures"):
