@@ -257,7 +257,9 @@ def test_unchanged_is_told(config, pipeline, capsys):
 # options -----------------------------------------------------------------------------------------------------------
 
 
-GIVEN = "--out elsewhere --as-of 2021 --standard s.toml --engine scipy --bom --fresh --archive --sensitivity 10 -q --cache"
+GIVEN = (
+    "--out elsewhere --as-of 2021 --standard s.toml --engine scipy --bom --fresh --archive --sensitivity 10 -q --cache"
+)
 
 
 def test_options_reach_the_pipeline(config, pipeline, tmp_path):

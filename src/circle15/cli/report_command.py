@@ -59,7 +59,8 @@ def report(
     workbook, a page and a workbook for each town, and pictures for slides with --figures.
     """
     terminal = begin(context, quiet=quiet, verbose=verbose)
-    folder = out if out is not None else run.resolve().with_name(f"{run.resolve().name}-report")
+    named = run if run.name not in ("", "..") else run.resolve()
+    folder = out if out is not None else named.with_name(f"{named.name}-report")
     from circle15.report.write import report as write  # noqa: PLC0415 - brings the geospatial libraries
 
     with Stages(terminal) as stages:
