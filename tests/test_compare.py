@@ -323,8 +323,28 @@ def test_an_exchange_that_fails_is_noted():
     notes = Notes()
     found = attribute(detect(frozenset()), detect(frozenset("pq")), [("p",), ("q",)], Reruns(detect, notes, index))
     assert found.items.cause.tolist() == ["q"]
-    assert found.items.step.tolist() == ["q"]
+    assert found.items.step.tolist() == ["p|q"]  # what p does by itself in the sequence isn't known
+    assert found.groups["alone"].isna().tolist() == [True, False]
+    assert found.groups["alone"][1] == 1
+    assert found.groups["only"].isna().all()
     assert [note.code for note in notes.items] == ["compare.exchange_failed"]
+
+
+def test_what_may_be_a_failed_exchange_is_no_interaction():
+    """q alone turns nothing, and p, which could not be exchanged, may well be the cause."""
+    index = pd.MultiIndex.from_product([["C1"], ["a"]], names=["committee_id", "type_id"])
+    states = {frozenset(): ["fail"], frozenset("pq"): ["pass"], frozenset("q"): ["fail"]}
+
+    def detect(groups):
+        if groups not in states:
+            raise ComputeError("no")
+        return pd.Series(states[groups], index=index)
+
+    found = attribute(detect(frozenset()), detect(frozenset("pq")), [("p",), ("q",)], Reruns(detect, Notes(), index))
+    assert found.items.cause.tolist() == ["not_told"]
+    assert found.items.step.tolist() == ["p|q"]
+    assert found.groups["cause"].tolist() == ["p", "q", "not_told"]
+    assert found.groups["cancelled"].isna().tolist() == [True, False, True]
 
 
 def test_directions():

@@ -288,7 +288,7 @@ def test_a_run_without_a_gap_or_areas_or_towns_is_drawn(runs, tmp_path):
     run = without(with_layer(runs["compute"], "committees", layer), "committee_areas", "towns")
     assert len(draw_figures(run, tmp_path, "zh")) == 10
     texts = said(drawing(run).map_of_gaps())
-    assert {"no gap (32)", "Failed headline items, 0 in all"} <= set(texts)
+    assert {"no gap (30)", "Failed headline items, 0 in all"} <= set(texts)
     assert "town border" not in texts
 
 

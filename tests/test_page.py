@@ -262,6 +262,21 @@ def test_names_break_nothing(browser, tmp_path):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_page_and_town_pages_tell_the_same_times(browser, reports, sample):  # noqa: F811
+    """The list's times and limits against those of the towns' pages, all gaps."""
+    one = Browser(browser, reports["compute"])
+    one.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    listed = sorted(zip(one.column(4), one.column(6), one.column(7), strict=True))
+    printed = []
+    for path in reports["compute"].parent.glob("towns/*/index.html"):
+        page = browser.new_page()
+        page.goto(path.as_uri())
+        columns = [page.locator(f"#gaps tbody td:nth-child({n})").all_inner_texts() for n in (2, 4, 5)]
+        printed += list(zip(*columns, strict=True))
+    assert listed == sorted(printed)
+    assert any(time.startswith("> 45:00") for _, time, _ in listed)  # 15 minutes are searched three times as far
+
+
 def test_town_pages_hold_their_gaps(browser, reports, sample):  # noqa: F811
     for path in reports["plan"].parent.glob("towns/*/index.html"):
         page = browser.new_page()

@@ -12,3 +12,13 @@ def text_of_rate(rate: float) -> str:
         return "–"
     # A share such as 0.57 times 1000 is 569.9999…; what is that near to a tenth is that tenth.
     return f"{math.floor(round(rate * TENTHS, 6)) / 10:.1f} %"
+
+
+def text_of_percent(value: float, target: float = 100.0) -> str:
+    """Return a percentage to a tenth, rounded down where it would read as a target that it misses; ``–`` for NaN.
+
+    For the shares of projects that a plan prints itself, such as 159 of 570 = 27.9 %.
+    """
+    if value < target <= round(value, 1):
+        return text_of_rate(float(value) / 100.0)
+    return "–" if math.isnan(value) else f"{value:.1f} %"

@@ -173,7 +173,7 @@ def _pick(ids: TextArray, row: npt.NDArray[np.int64]) -> TextArray:
 
 
 ITEM_COLUMNS = (
-    *("committee_id", "town_id", "zone", "type_id", "domain", "verdict", "edge_affected", "overridden"),
+    *("committee_id", "town_id", "zone", "type_id", "domain", "decided_by", "verdict", "edge_affected", "overridden"),
     *("population", "population_covered", "population_unknown", "headline"),
 )
 
@@ -220,6 +220,7 @@ def item_table(
                     "zone": committees.zone.to_numpy(),
                     "type_id": type_id,
                     "domain": domain,
+                    "decided_by": "|".join(one.requirement.id for one in chosen),
                     "verdict": verdict,
                     "edge_affected": (verdict == "fail") & _edge_decides(chosen),
                     "overridden": np.any([one.reason == tables.OVERRIDDEN for one in chosen], axis=0),
@@ -244,6 +245,8 @@ def rate_tables(items: pd.DataFrame, standard: Standard, town_ids: Sequence[str]
     heads = items[items.headline]
     types = rate(items, "type_id")
     types.insert(1, "headline", types.type_id.isin(heads.type_id.unique()))
+    decided_by = items.drop_duplicates("type_id").set_index("type_id")["decided_by"]
+    types.insert(1, "decided_by", types.type_id.map(decided_by))
     types.insert(1, "domain", types.type_id.map({t.id: t.domain for t in standard.types}))
     return {
         "types": _named(types, "type_id", standard.types),

@@ -18,7 +18,7 @@ from circle15.cli.suggest import EXIT_INTERRUPTED, interruptible
 from circle15.cli.tables import as_document, as_text, money, plain_table
 from circle15.cli.terminal import Stages
 from circle15.cli.verify import rates_table
-from circle15.percent import text_of_rate
+from circle15.percent import text_of_percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,7 @@ def _tables(found: "Planned") -> str:
         table = plain_table("year", "starts", "opens", "cost", "budget", "started")
         for row in tables["programme"].to_dict("records"):
             figures = [f"{row['starts']}", f"{row['opens']}", money(row["cost"]), money(row["budget"])]
-            table.add_row(f"{row['year']}", *figures, _percent(row["started_percent"]))
+            table.add_row(f"{row['year']}", *figures, text_of_percent(row["started_percent"]))
         parts += [table, rates_table(tables["effects"])]
     else:
         parts.append(_domains(tables["figures"]))
@@ -126,7 +126,7 @@ def _tables(found: "Planned") -> str:
 def _milestones(milestones: "pd.DataFrame") -> Any:
     table = plain_table("milestone", "due", "asked", "is", "as planned", "verdict")
     for row in milestones.to_dict("records"):
-        shares = [_percent(row[name], row["target"]) for name in ("target", "value", "value_planned")]
+        shares = [text_of_percent(row[name], row["target"]) for name in ("target", "value", "value_planned")]
         table.add_row(str(row["milestone"]), f"{row['due']}", *shares, f"{row['verdict']} ({row['reason']})")
     return table
 
@@ -143,10 +143,3 @@ def _domains(figures: "pd.DataFrame") -> Any:
             cells.append("–" if own.empty else f"{own['projects'].iloc[0]:.0f}{'+' * bool(own['at_least'].iloc[0])}")
         table.add_row(str(key) or "all", *cells)
     return table
-
-
-def _percent(value: float, target: float = 100.0) -> str:
-    """Return a percentage to a tenth, rounded down where it would read as a target that it misses."""
-    if value < target <= round(value, 1):
-        return text_of_rate(float(value) / 100.0)
-    return "–" if value != value else f"{value:.1f} %"  # noqa: PLR0124 - NaN

@@ -22,6 +22,9 @@ PROGRAM = "program"
 """Of items that this version of circle15 judges otherwise from the same inputs than the version that wrote the run."""
 SEPARATOR = "|"
 
+NOT_TOLD = "not_told"
+"""Of items that no group turns alone, where some group could not be exchanged: it may have been that one."""
+
 Groups = tuple[str, ...]
 TextArray = npt.NDArray[np.object_]
 Detect = Callable[[frozenset[str]], pd.Series]
@@ -108,39 +111,48 @@ def attribute(before: pd.Series, after: pd.Series, groups: Sequence[Groups], rer
     found = [reruns.of(frozenset(together)) for together in groups]
     alone = np.array([np.zeros(len(was), bool) if one is None else one == now for one in found]).reshape(-1, len(was))
     alone &= ours
-    steps, passed_more = _sequence(was, start, groups, end, now, reruns)
-    step = np.array([*names, PROGRAM], dtype=object)[steps]
+    steps, labels, passed_more = _sequence(was, start, groups, end, now, reruns)
+    step = np.array([*labels, PROGRAM], dtype=object)[steps]
+    failed = [one is None for one in found]
     cause = _joined(names, alone)
-    cause[ours & (cause == "")] = INTERACTION
+    cause[ours & (cause == "")] = NOT_TOLD if any(failed) else INTERACTION
     cause[changed & ~ours] = PROGRAM
     items = pd.DataFrame({"cause": cause, "step": step}, index=before.index)[changed]
-    cancelled = [0 if one is None else int(((one != start) & ~changed).sum()) for one in found]
-    return Causes(items, _groups(names, alone, items, passed_more, cancelled))
+    cancelled = [None if one is None else int(((one != start) & ~changed).sum()) for one in found]
+    table = _groups(names, labels, alone, items, passed_more, cancelled)
+    table.loc[np.flatnonzero(failed), "alone"] = pd.NA
+    if any(failed):
+        table.loc[: len(names) - 1, "only"] = pd.NA  # the one that failed may turn them, too
+    return Causes(items, table)
 
 
 def _sequence(
     was: TextArray, start: TextArray, groups: Sequence[Groups], end: TextArray, now: TextArray, reruns: Reruns
-) -> tuple[npt.NDArray[np.int64], list[int]]:
-    """Return the step at which each item changes for the last time, and how many more items pass after each step.
+) -> tuple[npt.NDArray[np.int64], list[str], list[int | None]]:
+    """Return the step at which each item changed last, the steps' names, and how many more items pass after each.
 
     The last step is the program's: what it judges otherwise than it was written, of A and of B. A step that can't be
-    made is taken together with the next.
+    made is taken together with the next, which then has the names of both; its own number is None.
     """
     step = np.full(len(was), len(groups), dtype=np.int64)
-    more = [0] * (len(groups) + 1)
+    labels, waiting = [SEPARATOR.join(together) for together in groups], list[str]()
+    more: list[int | None] = [0] * (len(groups) + 1)
     state, taken = start, frozenset[str]()
     for number, together in enumerate(groups):
         taken |= frozenset(together)
         after = end if number == len(groups) - 1 else reruns.of(taken)
+        waiting.append(labels[number])
         if after is None:
+            more[number] = None
             continue
+        labels[number], waiting = SEPARATOR.join(waiting), []
         step[state != after] = number
         more[number] = _passes(after) - _passes(state)
         state = after
     other = (start != was) | (end != now)
     step[other] = len(groups)
     more[-1] = _passes(start) - _passes(was) + _passes(now) - _passes(end)
-    return step, more
+    return step, labels, more
 
 
 def _passes(verdicts: TextArray) -> int:
@@ -154,10 +166,11 @@ def _joined(names: Sequence[str], alone: npt.NDArray[np.bool_]) -> TextArray:
 
 def _groups(
     names: Sequence[str],
+    labels: Sequence[str],
     alone: npt.NDArray[np.bool_],
     items: pd.DataFrame,
-    passed_more: Sequence[int],
-    cancelled: Sequence[int],
+    passed_more: Sequence[int | None],
+    cancelled: Sequence[int | None],
 ) -> pd.DataFrame:
     only = alone.sum(axis=0) == 1
     rows = [
@@ -165,15 +178,16 @@ def _groups(
             "cause": name,
             "alone": int(alone[n].sum()),
             "only": int((alone[n] & only).sum()),
-            "step": int((items["step"] == name).sum()),
+            "step": None if passed_more[n] is None else int((items["step"] == labels[n]).sum()),
             "passed_more": passed_more[n],
             "cancelled": cancelled[n],
         }
         for n, name in enumerate(names)
     ]
-    together = int((items["cause"] == INTERACTION).sum())
-    if together:
-        rows.append({"cause": INTERACTION, "alone": together, "only": together})
+    for name in (INTERACTION, NOT_TOLD):
+        together = int((items["cause"] == name).sum())
+        if together:
+            rows.append({"cause": name, "alone": together, "only": together})
     other = int((items["cause"] == PROGRAM).sum())
     if other or passed_more[-1]:
         step = int((items["step"] == PROGRAM).sum())

@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from circle15.comparison.causes import SEPARATOR
+from circle15.comparison.causes import NOT_TOLD, SEPARATOR
 from circle15.comparison.changes import BETTER, DIRECTIONS, OTHER, SAME, WORSE
 from circle15.comparison.run import Comparison
 from circle15.outputs.dictionary import Lang, load_dictionary
@@ -130,8 +130,11 @@ class _Words:
         rows = []
         for row in _records(self.found.tables["causes"]):
             own = {name: None if pd.isna(value) else value for name, value in row.items()}
-            text = self.t["cause" if own["step"] is not None else "cause_alone"].format(
-                **own | {"passed_more": f"{own['passed_more'] or 0:+d}"}
+            kind = "cause" if own["step"] is not None else "cause_alone"
+            kind = "cause_failed" if own["alone"] is None else "cause_not_told" if own["cause"] == NOT_TOLD else kind
+            text = self.t[kind].format(
+                **{k: "–" if v is None else v for k, v in own.items()}
+                | {"passed_more": f"{own['passed_more'] or 0:+d}"}
             )
             rows.append({**own, "label": self.code(str(row["cause"])), "text": text})
         return rows

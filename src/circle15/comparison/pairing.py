@@ -133,19 +133,20 @@ def _read(path: Path, known_a: set[str], known_b: set[str]) -> list[tuple[str, s
 
 
 def common_types(a: RunFolder, b: RunFolder, notes: Notes) -> list[str]:
-    """Return the types that both runs judge, in B's order; those of one run alone are noted.
+    """Return the types that count in the rates of both runs, in B's order; those of one run alone are noted.
 
     Raises
     ------
     InputError
         If they have none in common.
     """
-    types_a, types_b = (list(run.table("types")["type_id"]) for run in (a, b))
+    tables = (run.table("types") for run in (a, b))
+    types_a, types_b = (list(one.loc[one["headline"].astype(bool), "type_id"]) for one in tables)
     both = [one for one in types_b if one in set(types_a)]
     left = [*(one for one in types_a if one not in set(types_b)), *(one for one in types_b if one not in set(types_a))]
-    if not both:
+    if left and not both:
         what = "the runs have no type in common: their standards speak of different facilities"
         raise InputError(Problem(what, f"{a.folder}, {b.folder}", tuple(left), "Compare runs of related standards."))
-    text = f"{len(left)} types are in one run alone: they are in the rates, and not among the verdicts that changed"
+    text = f"{len(left)} types count in one run alone: they are in its rates, and not among the verdicts that changed"
     notes.add("compare.other_types", len(left), text, left)
     return both

@@ -13,10 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
+from circle15.network.survey import SEARCH_FACTOR
 from circle15.outputs.dictionary import load_dictionary
 from circle15.report.facts import Facts
 from circle15.tables import VERDICTS
 from circle15.units import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
 
 LETTER = dict(zip(VERDICTS, "pfux", strict=True))
 """Verdict → its letter in the page's strings, one letter a committee."""
@@ -51,6 +54,7 @@ def embed(facts: Facts) -> dict[str, Any]:
     }
     document |= _requirements(facts, document["facilities"]["id"])
     document["gaps"] = _gaps(facts, document)
+    document["search_factor"] = SEARCH_FACTOR
     return document
 
 
@@ -166,12 +170,10 @@ def _circles(facts: Facts, corner: FloatArray) -> list[list[list[Any]]] | None:
     return [of.get(one, []) for one in facts.committees["committee_id"]]
 
 
-def _seconds(time_s: FloatArray, limit_s: FloatArray) -> list[float | None]:
-    """Return times to the tenth, and to the millisecond where a tenth would put one on the limit's other side."""
-    tenth = np.round(time_s, 1)
-    wrong = (tenth <= limit_s) != (time_s <= limit_s)
-    shown = np.where(wrong, np.round(time_s, 3), tenth)
-    return [None if np.isnan(one) else int(one) if one == int(one) else one for one in shown.tolist()]
+def _seconds(time_s: FloatArray, failed: BoolArray) -> list[float | None]:
+    """Return times to the tenth, of a fail upwards and else downwards: none reads as on the other side of its limit."""
+    tenths = np.where(failed, np.ceil(np.round(time_s * 10, 6)), np.floor(np.round(time_s * 10, 6))) / 10
+    return [None if np.isnan(one) else int(one) if one == int(one) else one for one in tenths.tolist()]
 
 
 def _requirements(facts: Facts, facility_ids: list[str]) -> dict[str, Any]:
@@ -204,7 +206,7 @@ def _requirements(facts: Facts, facility_ids: list[str]) -> dict[str, Any]:
                 "reason": [reason_of[one] for one in own["reason"]],
                 "mode": modes.tolist() if len(set(modes)) > 1 else str(modes.iloc[0]),
                 "limit": _whole(limit_s),
-                "time": _seconds(own["time_s"].to_numpy(dtype=np.float64), limit_s),
+                "time": _seconds(own["time_s"].to_numpy(dtype=np.float64), np.array(own["verdict"] == "fail")),
                 "facility": [row_of.get(one) for one in own["facility_id"]],
                 "covered": [None if np.isnan(one) else float(np.floor(one * 1000) / 10) for one in share.tolist()],
                 "value": [None if np.isnan(one) else round(one, 3) for one in own["value"].tolist()],

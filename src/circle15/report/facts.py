@@ -1,9 +1,8 @@
 """What a page shows of a run beyond its tables: items, names, and the matrix of towns and types."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,6 @@ import pandas as pd
 from circle15.assess.rates import combine
 from circle15.errors import InputError, Problem
 from circle15.report.reading import RUN_AGAIN, RunFolder
-from circle15.tables import VERDICTS
 
 ITEM_COUNTS = {"pass": "passed", "fail": "failed", "unknown": "unknown", "exempt": "exempt"}
 """Verdict → the column of the tables of rates that counts it."""
@@ -63,19 +61,9 @@ class Facts:
 
     @cached_property
     def requirement_of(self) -> Mapping[str, list[str]]:
-        """The requirements that decide each type's items.
-
-        Those that are headline; of a type without any, the one whose verdicts ``types.csv`` counts.
-        """
-        verdicts = self.run.table("verdicts")
-        counts = {row["type_id"]: row for row in self.run.table("types").to_dict("records")}
-        found: dict[str, list[str]] = {}
-        for type_id, rows in verdicts.groupby("type_id", sort=False):
-            heads = rows.loc[rows["headline"].astype(bool), "requirement_id"].unique().tolist()
-            found[str(type_id)] = heads
-            if not heads and type_id in counts:
-                found[str(type_id)] = _counted(rows, counts[type_id])
-        return found
+        """The requirements that decide each type's items."""
+        types = self.run.table("types")
+        return {one: by.split("|") for one, by in zip(types["type_id"], types["decided_by"], strict=True)}
 
     @cached_property
     def items(self) -> pd.DataFrame:
@@ -117,15 +105,6 @@ class Facts:
 def _names(table: pd.DataFrame, key: str) -> list[Name]:
     rows = zip(table[key], table["name_zh"], table["name_en"], strict=True)
     return [Name(one, zh or one, en or one) for one, zh, en in rows]
-
-
-def _counted(rows: pd.DataFrame, counts: Mapping[Hashable, Any]) -> list[str]:
-    """Return the requirement whose verdicts are as many of each as the type's row of rates says."""
-    for name, own in rows.groupby("requirement_id", sort=False):
-        verdicts = own["verdict"].value_counts()
-        if all(int(verdicts.get(one, 0)) == int(counts[ITEM_COUNTS[one]]) for one in VERDICTS):
-            return [str(name)]
-    return []
 
 
 def _check_sums(items: pd.DataFrame, run: RunFolder) -> None:

@@ -137,11 +137,13 @@ class _Drawing:
         """Draw how many headline items of each committee fail."""
         gaps = self.facts.committees["failed"].to_numpy(dtype=int)
         figure = self._slide("gaps", self.words["gaps_note"].format(count=f"{gaps.sum():,}"))
-        classes = [(self.words["no_gap"], NO_GAP, (gaps == 0).tolist())]
+        judged = self.facts.committees[["passed", "failed"]].to_numpy(dtype=float).sum(axis=1) > 0
+        classes = [(self.words["no_gap"], NO_GAP, ((gaps == 0) & judged).tolist())]
         for (low, high), colour in zip(GAP_CLASSES, GAP_COLOURS, strict=True):
             high_shown = min(high, max(int(gaps.max(initial=0)), low))
             label = self.words["gap_class" if high_shown > low else "gap_one"].format(low=low, high=high_shown)
             classes.append((label, colour, ((gaps >= low) & (gaps <= high)).tolist()))
+        classes.append((self.words["nothing"], NOTHING, (~judged).tolist()))
         self._classed_map(figure, classes, self.words["committees"])
         return figure
 

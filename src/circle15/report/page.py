@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from circle15.outputs.colours import MEANS_COLOURS, VERDICT_COLOURS
 from circle15.outputs.dictionary import LANGS, Lang, load_dictionary
-from circle15.percent import text_of_rate
+from circle15.percent import text_of_percent, text_of_rate
 from circle15.report.embedded import embed
 from circle15.report.facts import Facts, Name
 from circle15.report.words import texts
@@ -57,6 +57,7 @@ def page_html(facts: Facts, lang: Lang) -> str:
             effects=effects,
             effects_lead=_effects_lead(facts),
             milestones=_milestones(facts),
+            told_in=_told_in(facts),
             programme=records(run.table("programme")),
             has_projects=has_projects,
             steps=_step_labels(),
@@ -95,6 +96,7 @@ def common(facts: Facts, lang: Lang) -> dict[str, Any]:
         "whole": whole,
         "number": number,
         "percent": text_of_rate,
+        "text_of_percent": text_of_percent,
         "width": lambda rate: 0 if math.isnan(rate) else math.floor(rate * 1000) / 10,
         "code_name": code_name,
         "code_meaning": code_meaning,
@@ -237,17 +239,17 @@ def _lead(facts: Facts) -> Markup:
     """Return the headline rate held against its target, where the standard has one."""
     targets = facts.run.table("targets")
     overall = targets[targets["measured_by"] == "item_rate"] if len(targets) else targets
-    parts = [
-        Markup("{}: {} {} % {} {}: {}").format(
-            both(row["name_zh"], row["name_en"]),
-            text("of_target"),
-            number(row["value"]),
-            text("by_year"),
-            whole(row["due"]),
-            Markup('<span class="mark {}">{}</span>').format(row["verdict"], code_name(row["reason"])),
-        )
-        for row in records(overall)
-    ]
+    parts = []
+    for row in records(overall):
+        names = {"zh": row["name_zh"], "en": row["name_en"]}
+        said = {
+            lang: texts("page", lang)["lead"].format(
+                name=names[lang], year=whole(row["due"]), value=number(row["value"])
+            )
+            for lang in LANGS
+        }
+        mark = Markup('<span class="mark {}">{}</span>').format(row["verdict"], code_name(row["reason"]))
+        parts.append(both(said["zh"], said["en"]) + mark)
     return Markup("<br>").join(parts)
 
 
@@ -279,6 +281,12 @@ def _milestones(facts: Facts) -> list[dict[str, Any]]:
     return [row | {"label": both(row["name_zh"], row["name_en"])} for row in records(facts.run.table("milestones"))]
 
 
+def _told_in(facts: Facts) -> Markup:
+    """Return in which year the milestones tell what is started and done; the rates are of a later one."""
+    year = facts.run.document["as_of"]
+    return both(*(texts("page", lang)["told_in"].format(year=year) for lang in LANGS))
+
+
 def step_of(rate: float) -> int | str:
     """Return the number of a rate's colour; ``none`` where it is NaN."""
     return "none" if math.isnan(rate) else int(np.searchsorted(STEPS, rate + 1e-12, side="right"))
@@ -289,16 +297,24 @@ def _step_labels() -> list[str]:
 
 
 def _matrix(facts: Facts) -> dict[str, Any]:
-    rates = facts.matrix
-    cells = [
-        [
-            {"step": step_of(rate), "text": text_of_rate(rate).removesuffix(" %"), "type": number}
-            for number, rate in enumerate(row)
+    """Return the rates of towns and types as rows and columns, the longer of the two downwards: paper is upright."""
+    towns, types = [both(one, one) for one in facts.towns], [label_of(one) for one in facts.types]
+    rates = facts.matrix.to_numpy(dtype=np.float64)
+    upright = len(towns) >= len(types)
+    heads, labels = (types, towns) if upright else (towns, types)
+    rows = []
+    for n, row in enumerate(rates if upright else rates.T):
+        cells = [
+            {
+                "step": step_of(rate),
+                "text": text_of_rate(rate).removesuffix(" %"),
+                "town": n if upright else m,
+                "type": m if upright else n,
+            }
+            for m, rate in enumerate(row.tolist())
         ]
-        for row in rates.to_numpy(dtype=np.float64).tolist()
-    ]
-    rows = [{"town": town, "number": n, "cells": cells[n]} for n, town in enumerate(facts.towns)]
-    return {"types": [label_of(one) for one in facts.types], "rows": rows}
+        rows.append({"label": labels[n], "cells": cells})
+    return {"corner": text("town" if upright else "type"), "heads": heads, "rows": rows, "turned": upright}
 
 
 def _domain_pages(facts: Facts) -> list[dict[str, Any]]:
@@ -306,6 +322,7 @@ def _domain_pages(facts: Facts) -> list[dict[str, Any]]:
     requirements = facts.run.table("requirements")
     whole_district = requirements[requirements["scope"] == "district"] if len(requirements) else requirements
     pages = []
+    names = {one.id: label_of(one) for one in facts.types}
     domains = records(facts.run.table("domains"))
     known = {row["domain"] for row in domains}
     others = [{"domain": one, "name_zh": one, "name_en": one} for one in types["domain"].unique() if one not in known]
@@ -317,7 +334,10 @@ def _domain_pages(facts: Facts) -> list[dict[str, Any]]:
                 "item_rate": row.get("item_rate", math.nan),
                 "caption": text("types_caption"),
                 "types": [_type_row(one) for one in records(own)],
-                "requirements": records(whole_district[_about(whole_district, set(own["type_id"]))]),
+                "requirements": [
+                    one | {"label": _subject(one["subject"], names)}
+                    for one in records(whole_district[_about(whole_district, set(own["type_id"]))])
+                ],
                 "targets": _targets(targets[targets["domain"] == row["domain"]] if len(targets) else targets),
             }
         )
@@ -326,6 +346,10 @@ def _domain_pages(facts: Facts) -> list[dict[str, Any]]:
         nothing = {"item_rate": math.nan, "caption": "", "types": [], "requirements": []}
         pages.append({"label": text("general_targets"), **nothing, "targets": _targets(general)})
     return pages
+
+
+def _subject(subject: str, names: Mapping[str, Markup]) -> Markup:
+    return Markup(" + ").join(names.get(one, escape(one)) for one in subject.split("|"))
 
 
 def _about(requirements: pd.DataFrame, types: set[str]) -> Sequence[bool]:

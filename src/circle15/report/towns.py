@@ -1,17 +1,19 @@
 """One town's page (一街镇一策), ready to print: its rates, gaps, projects, types and committees; no script."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import shapely
 
+from circle15.network.survey import SEARCH_FACTOR
 from circle15.outputs.dictionary import Lang
 from circle15.report.embedded import AREA_TOLERANCE_M
 from circle15.report.facts import ITEM_COUNTS, Facts
 from circle15.report.page import both, common, label_of, records, template, text
-from circle15.tables import VERDICTS
+from circle15.tables import TOO_FAR, VERDICTS
 from circle15.units import SECONDS_PER_MINUTE
 
 MAP_UNITS = 1000.0
@@ -76,11 +78,18 @@ def _gaps(facts: Facts, town: str) -> list[dict[str, Any]]:
             **row,
             "committee": name_of.get(row["committee_id"]) or row["committee_id"],
             "label": labels.get(row["type_id"], row["type_id"]),
-            "time": clock(row["time_s"], up=True),
+            "time": _time(row),
             "limit": clock(row["threshold_s"], up=False),
         }
         for row in records(own)
     ]
+
+
+def _time(gap: Mapping[str, Any]) -> str:
+    """Return the time to the nearest; of one that was looked for in vain, where the search ended."""
+    if math.isnan(gap["time_s"]) and gap["reason"] == TOO_FAR:
+        return f"> {clock(SEARCH_FACTOR * gap['threshold_s'], up=False)}"
+    return clock(gap["time_s"], up=True)
 
 
 def clock(seconds: float, *, up: bool) -> str:

@@ -173,13 +173,14 @@ class _Writer:
 
         Of the names in two languages that of the workbook is taken, the other one where it is empty.
         """
+        named = {"name_zh", "name_en"}
         for field in map(str, table.columns):
-            if field in {"name_zh", "name_en"}:
+            if field in named and named <= set(table.columns):  # one of them alone is a column of the user's own
                 if field == f"name_{self.lang}":
                     yield field, self._own_name(name, table)
                 continue
             yield field, self._column(name, field, table[field])
-            of = NAMED.get(field, "")
+            of = "" if field == "key" and "by" not in table else NAMED.get(field, "")
             if of and OWN_KEYS.get(base_of(name)) != field and self.names[of]:
                 yield "", self._name_column(of, field, table)
 

@@ -38,6 +38,9 @@
     const whole = verdict === "f" ? Math.ceil(seconds - 1e-9) : Math.floor(seconds + 1e-9);
     return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
   }
+  // what was looked for in vain lies beyond the search's end, which is a multiple of the limit
+  const timeOf = (one, n) => (one.time[n] === null && one.verdict[n] === "f" && one.limit[n] !== null
+    && D.reasons[one.reason[n]] === "too_far" ? `> ${clock(one.limit[n] * D.search_factor)}` : clock(one.time[n], one.verdict[n]));
   const mark = (letter) => make("span", { class: "mark " + VERDICT[letter] }, code(VERDICT[letter]));
 
   // map ------------------------------------------------------------------------------------------------------------
@@ -106,7 +109,7 @@
       if (!shape) return;
       const [letter, share] = colourOf(n);
       const fill = letter ? css("--" + VERDICT[letter]) : share === null ? css("--unknown") : css("--s" + step(share));
-      shape.setStyle({ fillColor: fill, fillOpacity: 0.75, color: n === chosen ? css("--accent") : line,
+      shape.setStyle({ fillColor: fill, fillOpacity: 1, color: n === chosen ? css("--accent") : line,
         weight: n === chosen ? 3 : 0.7 });
       if (n === chosen) shape.bringToFront();
     });
@@ -137,7 +140,7 @@
       for (const one of D.projects) {
         if (one.x === null || (type >= 0 && one.type_id !== D.types[type].id)) continue;
         L.circleMarker([one.y, one.x], { renderer: above, radius: 6, weight: 2, color: css("--ink"),
-          fillColor: css("--means-" + (one.means || "none")), fillOpacity: 1 })
+          fillColor: css("--means-" + (one.means || "none")), fillOpacity: one.applied ? 1 : 0 })
           .bindTooltip(() => make("div", {}, make("b", {}, one.name || one.project_id), make("br"), one.project_id,
             make("br"), `${t("code_" + one.action)} · ${one.means ? t("code_" + one.means) : ""} · ${one.open_year || ""}`))
           .addTo(overlay);
@@ -153,13 +156,13 @@
     if ($("by").value === "rate") {
       const edges = ["< 50 %", "50–70 %", "70–80 %", "80–90 %", "90–<100 %", "100 %"];
       edges.forEach((text, n) => entry(`var(--s${n})`, text));
-      entry("var(--unknown)", "–");
+      entry("var(--unknown)", t("nothing_judged"));
     } else for (const one of Object.values(VERDICT)) entry(`var(--${one})`, code(one));
     if (type >= 0 && $("with-facilities").checked) entry("var(--facility)", t("facilities"), true);
     if (D.projects && $("with-projects").checked) {
       for (const one of ["reuse", "compound", "new"]) entry(`var(--means-${one})`, t("code_" + one), true);
     }
-    if (D.circles) entry("var(--accent)", t("circle"));
+    if (D.circles && chosen >= 0) entry("transparent; border: 2px solid var(--accent)", t("circle"));
   }
   function choose(n, move) {
     chosen = n;
@@ -185,7 +188,7 @@
   function detail() {
     const node = $("detail"), n = chosen;
     if (n < 0) {
-      node.replaceChildren(make("p", {}, t("click_hint")));
+      node.replaceChildren(make("p", {}, t(D.circles ? "click_hint" : "click_hint_plain")));
       return;
     }
     const zone = C.zone[n] === null ? "" : named(D.towns.zones[C.zone[n]]);
@@ -201,7 +204,7 @@
       const letter = one.verdict[n];
       const f = one.facility[n];
       const where = f === null ? "" : D.facilities.name[f] || D.facilities.id[f];
-      const measure = one.limit[n] !== null ? `${clock(one.time[n], letter)} / ${clock(one.limit[n])}`
+      const measure = one.limit[n] !== null ? `${timeOf(one, n)} / ${clock(one.limit[n])}`
         : one.value[n] === null ? "" : `${figure(one.value[n])} ${one.unit}`;
       body.append(make("tr", {}, make("th", { scope: "row" }, requirementName(one), one.headline ? "" :
         make("small", {}, " " + t("not_headline"))), make("td", {}, mark(letter)),
@@ -225,7 +228,7 @@
       const words = text.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
       const tests = filters.filter(([id]) => $(id).value !== "").map(([id, of]) => [$(id).value, of]);
       const found = rows.filter((row) => tests.every(([value, of]) => String(of(row)) === value)
-        && words.every((word) => columns.some((c) => c.search && String(c.value(row)).toLowerCase().includes(word))));
+        && words.every((word) => columns.some((c) => c.search && `${c.value(row)} ${c.also ? c.also(row) : ""}`.toLowerCase().includes(word))));
       if (sort >= 0) {
         const of = columns[sort].value, sign = down ? -1 : 1;
         const missing = (one) => one === null || one === undefined || one === "";
@@ -283,19 +286,19 @@
     { key: "town", search: true, value: (g) => D.towns.id[C.town[g.n]] },
     { key: "type", search: true, value: (g) => requirementName(g.one) },
     { key: "reason", value: (g) => code(g.reason) },
-    { key: "time", number: true, value: (g) => g.one.time[g.n], cell: (g) => clock(g.one.time[g.n], "f") },
+    { key: "time", number: true, value: (g) => g.one.time[g.n], cell: (g) => timeOf(g.one, g.n) },
     { key: "limit", number: true, value: (g) => g.one.limit[g.n], cell: (g) => clock(g.one.limit[g.n]) },
     { key: "missing", number: true, value: (g) => g.missing },
     { key: "people_affected", number: true, value: (g) => g.people },
-  ], [["gap-town", (g) => C.town[g.n]], ["gap-type", (g) => g.r], ["gap-reason", (g) => g.reason],
+  ], [["gap-town", (g) => C.town[g.n]], ["gap-type", (g) => g.one.types], ["gap-reason", (g) => g.reason],
     ["gap-domain", (g) => (g.type < 0 ? "" : D.types[g.type].domain)]]);
   const typeOf = (id) => {
     const n = D.types.findIndex((one) => one.id === id);
     return n < 0 ? id : typeName(n);
   };
   const projects = D.projects && List("project", D.projects, [
-    { key: "project", search: true, value: (p) => p.name || p.project_id },
-    { key: "id", search: true, narrow: true, value: (p) => p.project_id },
+    { key: "project", search: true, value: (p) => p.name || p.project_id, cell: (p) => make("span", {}, p.name || p.project_id,
+      make("br"), make("small", {}, [p.name ? p.project_id : "", p.applied ? "" : t("not_applied")].filter(Boolean).join(" · "))) },
     { key: "action", value: (p) => t("code_" + p.action) },
     { key: "type", search: true, value: (p) => typeOf(p.type_id) },
     { key: "town", search: true, value: (p) => p.town_id },
@@ -306,7 +309,7 @@
     { key: "cost", number: true, value: (p) => p.cost },
     { key: "closes", number: true, value: (p) => p.closes },
     { key: "people", number: true, value: (p) => p.people },
-    { key: "department", search: true, value: (p) => p.department },
+    { key: "department", search: true, value: (p) => p.department, also: (p) => p.project_id },
   ], [["project-town", (p) => p.town_id], ["project-means", (p) => p.means]]);
 
   // choices --------------------------------------------------------------------------------------------------------
@@ -330,8 +333,8 @@
     fill($("by"), [["rate", t("by_rate")], ["verdict", t("by_verdict")]], null);
     fill($("gap-town"), D.towns.id.map((id, n) => [n, id]), t("every"));
     fill($("gap-domain"), D.domains.map((one) => [one.id, named(one)]), t("every"));
-    const used = [...new Set(D.gaps.map((gap) => gap[1]))].sort((a, b) => a - b);
-    fill($("gap-type"), used.map((r) => [r, requirementName(D.requirements[r])]), t("every"));
+    const used = new Map(D.gaps.map(([, r]) => [D.requirements[r].types, requirementName(D.requirements[r])]));
+    fill($("gap-type"), [...used], t("every"));
     const reasons = [...new Set(D.gaps.map(([n, r]) => D.reasons[D.requirements[r].reason[n]]))].sort();
     fill($("gap-reason"), reasons.map((one) => [one, code(one)]), t("every"));
     if (D.projects) {
@@ -383,9 +386,8 @@
       $("gap-form").reset();
       setTimeout(() => {
         $("gap-town").value = button.dataset.town;
-        const own = D.requirements.findIndex((one) => one.type === +button.dataset.type && one.headline);
-        $("gap-type").value = own;
-        if ($("gap-type").value === "") $("gap-text").value = typeName(+button.dataset.type);
+        $("gap-type").value = D.types[+button.dataset.type].id;
+        if ($("gap-type").value === "") $("gap-text").value = typeName(+button.dataset.type); // no gap of it anywhere
         gaps.again();
         $("gaps").scrollIntoView();
       });
