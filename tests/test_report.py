@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from circle15 import cli, pipeline, planning
 from circle15.config import load_config
 from circle15.errors import InputError
-from circle15.report.embedded import LETTER, _rings, embed
+from circle15.report.embedded import LETTER, _rings, _tenths_down, embed
 from circle15.report.facts import Facts
 from circle15.report.page import number, page_html, script_json, step_of, whole
 from circle15.report.reading import read_run
@@ -146,6 +146,10 @@ def test_times_and_numbers_as_people_read_them():
         5,
         "none",
     ]
+
+
+def test_shares_are_rounded_down_to_a_tenth():
+    assert _tenths_down(np.array([0.57, 0.29, 1.0, 0.999999, 0.0, np.nan])) == [57.0, 29.0, 100.0, 99.9, 0.0, None]
 
 
 def test_rings_are_the_borders_to_a_metre():

@@ -176,6 +176,12 @@ def _seconds(time_s: FloatArray, failed: BoolArray) -> list[float | None]:
     return [None if np.isnan(one) else int(one) if one == int(one) else one for one in tenths.tolist()]
 
 
+def _tenths_down(share: FloatArray) -> list[float | None]:
+    """Return shares of 1 as percent, rounded down to a tenth; 0.57 × 1000 is 569.9…, and means 57.0."""
+    tenths = np.floor(np.round(share * 1000, 6)) / 10
+    return [None if np.isnan(one) else one for one in tenths.tolist()]
+
+
 def _requirements(facts: Facts, facility_ids: list[str]) -> dict[str, Any]:
     """Return every requirement with its verdict, reason, time, nearest facility and people for each committee."""
     verdicts = facts.run.table("verdicts")
@@ -208,7 +214,7 @@ def _requirements(facts: Facts, facility_ids: list[str]) -> dict[str, Any]:
                 "limit": _whole(limit_s),
                 "time": _seconds(own["time_s"].to_numpy(dtype=np.float64), np.array(own["verdict"] == "fail")),
                 "facility": [row_of.get(one) for one in own["facility_id"]],
-                "covered": [None if np.isnan(one) else float(np.floor(one * 1000) / 10) for one in share.tolist()],
+                "covered": _tenths_down(share),
                 "value": [None if np.isnan(one) else round(one, 3) for one in own["value"].tolist()],
                 "unit": str(own["unit"].iloc[0]),
             }

@@ -26,7 +26,6 @@ STEPS = (0.5, 0.7, 0.8, 0.9, 1.0)
 STEP_COLOURS = ("#b35806", "#f1a340", "#fee0b6", "#d8daeb", "#998ec3", "#542788")
 """From too few to all, told apart without red and green."""
 HTML_LANG = {"zh": "zh-CN", "en": "en"}
-COUNTED = ("passed", "failed", "unknown")
 SPARE_ROWS = 200
 
 
