@@ -14,6 +14,7 @@ import pandas as pd
 import shapely
 
 from circle15.network.survey import SEARCH_FACTOR
+from circle15.outputs.colours import STEPS, step_labels
 from circle15.outputs.dictionary import load_dictionary
 from circle15.report.facts import Facts
 from circle15.tables import VERDICTS
@@ -55,6 +56,7 @@ def embed(facts: Facts) -> dict[str, Any]:
     document |= _requirements(facts, document["facilities"]["id"])
     document["gaps"] = _gaps(facts, document)
     document["search_factor"] = SEARCH_FACTOR
+    document["steps"] = {"bounds": list(STEPS), "labels": step_labels()}
     return document
 
 

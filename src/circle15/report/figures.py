@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from circle15.outputs.colours import MEANS_COLOURS, VERDICT_COLOURS
+from circle15.outputs.colours import MEANS_COLOURS, STEP_COLOURS, STEPS, VERDICT_COLOURS, step_labels
 from circle15.outputs.dictionary import Lang, load_dictionary
 from circle15.percent import text_of_rate
 from circle15.report.facts import Facts
-from circle15.report.page import STEP_COLOURS, STEPS
 from circle15.report.reading import RunFolder
 from circle15.report.slides import (
     BORDER,
@@ -127,7 +125,7 @@ class _Drawing:
         step = np.digitize(rates, STEPS)
         classes = [
             (label, colour, ((step == number) & ~np.isnan(rates)).tolist())
-            for number, (label, colour) in reversed(list(enumerate(zip(_step_labels(), STEP_COLOURS, strict=True))))
+            for number, (label, colour) in reversed(list(enumerate(zip(step_labels(), STEP_COLOURS, strict=True))))
         ]
         classes.append((self.words["nothing"], NOTHING, np.isnan(rates).tolist()))
         self._classed_map(figure, classes, self.words["committees"])
@@ -412,7 +410,7 @@ class _Drawing:
         )  # fmt: skip
 
     def _step_legend(self, figure: Figure) -> None:
-        steps = zip(_step_labels(), STEP_COLOURS, strict=True)
+        steps = zip(step_labels(), STEP_COLOURS, strict=True)
         handles = [patch(label, colour) for label, colour in reversed(list(steps))]
         handles.append(patch(self.words["nothing"], NOTHING))
         figure.legend(
@@ -426,14 +424,6 @@ def _pieces(count: int, most: int) -> list[range]:
     parts = max(1, math.ceil(count / most))
     size = math.ceil(count / parts)
     return [range(start, min(start + size, count)) for start in range(0, max(count, 1), max(size, 1))]
-
-
-def _step_labels() -> list[str]:
-    """Return what the classes of rates are called, the lowest first; their lower bounds belong to them."""
-    bounds = [f"{bound:.0%}" for bound in STEPS]
-    below = [f"< {bounds[0]}"]
-    between = [f"{low} – < {high}" for low, high in pairwise(bounds)]
-    return [*below, *between, bounds[-1]]
 
 
 def _whole_percent(rate: float) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
-from circle15.outputs.colours import MEANS_COLOURS, VERDICT_COLOURS
+from circle15.outputs.colours import MEANS_COLOURS, STEP_COLOURS, STEPS, VERDICT_COLOURS, step_labels
 from circle15.outputs.dictionary import LANGS, Lang, load_dictionary
 from circle15.percent import text_of_percent, text_of_rate
 from circle15.report.embedded import embed
@@ -21,10 +21,6 @@ from circle15.report.facts import Facts, Name
 from circle15.report.words import texts
 from circle15.tables import ACTIONS, MEANS, STATUSES, VERDICTS
 
-STEPS = (0.5, 0.7, 0.8, 0.9, 1.0)
-"""Lower bounds of the colours of rates, but for the first; 1 is reached by all or nothing."""
-STEP_COLOURS = ("#b35806", "#f1a340", "#fee0b6", "#d8daeb", "#998ec3", "#542788")
-"""From too few to all, told apart without red and green."""
 HTML_LANG = {"zh": "zh-CN", "en": "en"}
 SPARE_ROWS = 200
 
@@ -59,7 +55,7 @@ def page_html(facts: Facts, lang: Lang) -> str:
             told_in=_told_in(facts),
             programme=records(run.table("programme")),
             has_projects=has_projects,
-            steps=_step_labels(),
+            steps=step_labels(),
             matrix=_matrix(facts),
             towns=[row | {"label": row["town_id"]} for row in records(run.table("towns"))],
             domain_pages=_domain_pages(facts),
@@ -289,10 +285,6 @@ def _told_in(facts: Facts) -> Markup:
 def step_of(rate: float) -> int | str:
     """Return the number of a rate's colour; ``none`` where it is NaN."""
     return "none" if math.isnan(rate) else int(np.searchsorted(STEPS, rate + 1e-12, side="right"))
-
-
-def _step_labels() -> list[str]:
-    return ["< 50 %", "50–70 %", "70–80 %", "80–90 %", "90–<100 %", "100 %"]
 
 
 def _matrix(facts: Facts) -> dict[str, Any]:

@@ -63,8 +63,7 @@
   const shapes = [];
   const overlay = L.layerGroup().addTo(map);
   const circle = L.layerGroup().addTo(map);
-  const STEPS = [0.5, 0.7, 0.8, 0.9, 1];
-  const step = (share) => (share === null ? -1 : STEPS.filter((one) => share >= one).length);
+  const step = (share) => (share === null ? -1 : D.steps.bounds.filter((one) => share >= one).length);
 
   function drawBase() {
     for (let n = 0; n < C.id.length; n++) {
@@ -154,8 +153,7 @@
     const entry = (colour, text, round) => node.append(make("span", {}, make("i", { class: "swatch" + (round ? " round" : ""),
       style: "background:" + colour }), text));
     if ($("by").value === "rate") {
-      const edges = ["< 50 %", "50–70 %", "70–80 %", "80–90 %", "90–<100 %", "100 %"];
-      edges.forEach((text, n) => entry(`var(--s${n})`, text));
+      D.steps.labels.forEach((text, n) => entry(`var(--s${n})`, text));
       entry("var(--unknown)", t("nothing_judged"));
     } else for (const one of Object.values(VERDICT)) entry(`var(--${one})`, code(one));
     if (type >= 0 && $("with-facilities").checked) entry("var(--facility)", t("facilities"), true);
