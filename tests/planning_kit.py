@@ -9,8 +9,8 @@ from pathlib import Path
 import geopandas as gpd
 import pandas as pd
 
-from circle15 import planning
 from circle15.config import load_config, load_plan_config
+from circle15.planning import programme, proof, siting
 from street_kit import CRS, X0, Y0, Quiet, district
 
 KEPT_AS_TEXT = (
@@ -96,7 +96,7 @@ class Suggested(Done):
     """A run of `suggest`."""
 
     def __init__(self, config: Path, out: str = "out-suggest", **options) -> None:
-        super().__init__(planning.suggest(load_config(config), out=config.parent / out, progress=Quiet(), **options))
+        super().__init__(siting.suggest(load_config(config), out=config.parent / out, progress=Quiet(), **options))
         self.suggestions, self.outcomes = self.table("suggestions"), self.table("outcomes")
         self.bill, self.solver = self.table("bill"), self.manifest["solver"]
 
@@ -117,7 +117,7 @@ class Verified(Done):
     """A run of `verify`."""
 
     def __init__(self, config: Path, out: str = "out-verify", **options) -> None:
-        super().__init__(planning.verify(load_config(config), out=config.parent / out, progress=Quiet(), **options))
+        super().__init__(proof.verify(load_config(config), out=config.parent / out, progress=Quiet(), **options))
         self.projects = self.table("projects").set_index("project_id")
 
     def status(self) -> dict[tuple[str, str], str]:
@@ -146,7 +146,7 @@ class Planned(Done):
     """A run of `plan`."""
 
     def __init__(self, config: Path, out: str = "out-plan", **options) -> None:
-        super().__init__(planning.plan(load_plan_config(config), out=config.parent / out, progress=Quiet(), **options))
+        super().__init__(programme.plan(load_plan_config(config), out=config.parent / out, progress=Quiet(), **options))
 
     def starts(self) -> dict[str, int]:
         rows = self.table("ledger")

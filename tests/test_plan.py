@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from circle15 import cli, planning
+from circle15 import cli
 from circle15.config import load_plan_config
 from circle15.errors import ComputeError, ConfigError, InputError
 from circle15.plan.covering import gather
 from circle15.plan.schedule import Calendar, schedule
 from circle15.plan.solver import Limits
+from circle15.planning import programme
 from planning_kit import Done, Planned, Verified, read_csv, street, with_ledger
 from street_kit import REACH, Quiet, standard
 
@@ -224,7 +225,7 @@ def test_budgets_for_every_year(tmp_path):
 
 def test_a_search_without_time(tmp_path):
     config = street(tmp_path, standard(REACH), ENDS, [F], CELLS, projects=[FEW, MANY], sections=sections("[5, 5, 5]"))
-    found = planning.plan(load_plan_config(config), out=tmp_path / "o", time_limit_s=1e-9, progress=Quiet())
+    found = programme.plan(load_plan_config(config), out=tmp_path / "o", time_limit_s=1e-9, progress=Quiet())
     manifest = json.loads((tmp_path / "o" / "run.json").read_text("utf-8"))
     assert manifest["plan"]["reproducible"] is False
     assert "plan.not_reproducible" in {note.code for note in found.notes.items}
@@ -480,7 +481,7 @@ def test_what_is_printed(tmp_path, capsys):
 @pytest.fixture(scope="module")
 def pudong(tmp_path_factory) -> Done:
     config = ROOT / "configs" / "plans" / "pudong-2021-2023.toml"
-    found = planning.plan(load_plan_config(config), out=tmp_path_factory.mktemp("pudong") / "out", progress=Quiet())
+    found = programme.plan(load_plan_config(config), out=tmp_path_factory.mktemp("pudong") / "out", progress=Quiet())
     return Done(found)
 
 

@@ -12,9 +12,10 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circle15 import cli, pipeline, planning
+from circle15 import cli, pipeline
 from circle15.config import load_config
 from circle15.errors import InputError
+from circle15.planning import programme, proof
 from circle15.report.embedded import LETTER, _rings, _tenths_down, embed
 from circle15.report.facts import Facts
 from circle15.report.page import number, page_html, script_json, step_of, whole
@@ -45,8 +46,8 @@ def sample(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("report")
     config, cache = load_config(SAMPLE), folder / "cache"
     pipeline.compute(config, out=folder / "compute", cache=cache, progress=Quiet())
-    planning.verify(config, out=folder / "verify", cache=cache, progress=Quiet())
-    planning.plan(config, out=folder / "plan", cache=cache, progress=Quiet())
+    proof.verify(config, out=folder / "verify", cache=cache, progress=Quiet())
+    programme.plan(config, out=folder / "plan", cache=cache, progress=Quiet())
     return {name: folder / name for name in ("compute", "verify", "plan")}
 
 

@@ -23,7 +23,7 @@ from circle15.percent import text_of_percent
 if TYPE_CHECKING:
     import pandas as pd
 
-    from circle15.planning import Planned
+    from circle15.planning.programme import Planned
 
 EXAMPLE = """
 \b
@@ -72,11 +72,12 @@ def plan(
 
     loaded = load_plan_config(config)
     folder = out_folder(loaded, out, "plan")
-    from circle15 import planning  # noqa: PLC0415
+    from circle15.planning import programme  # noqa: PLC0415
+    from circle15.planning.begin import Stop  # noqa: PLC0415
 
-    stop = planning.Stop()
+    stop = Stop()
     with Stages(terminal) as stages, interruptible(stop):
-        found = planning.plan(
+        found = programme.plan(
             loaded,
             out=folder,
             standard=from_here(standard),

@@ -23,7 +23,8 @@ from circle15.cli.tables import as_document, as_text, money, plain_table
 from circle15.cli.terminal import Stages
 
 if TYPE_CHECKING:
-    from circle15.planning import Stop, Suggested
+    from circle15.planning.begin import Stop
+    from circle15.planning.siting import Suggested
 
 EXIT_INTERRUPTED = 130
 
@@ -95,11 +96,12 @@ def suggest(
 
     loaded = load_config(config)
     folder = out_folder(loaded, out, "suggest")
-    from circle15 import planning  # noqa: PLC0415
+    from circle15.planning import siting  # noqa: PLC0415
+    from circle15.planning.begin import Stop  # noqa: PLC0415
 
-    stop = planning.Stop()
+    stop = Stop()
     with Stages(terminal) as stages, interruptible(stop):
-        found = planning.suggest(
+        found = siting.suggest(
             loaded,
             out=folder,
             standard=from_here(standard),

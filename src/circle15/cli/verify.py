@@ -25,7 +25,7 @@ from circle15.percent import text_of_rate
 if TYPE_CHECKING:
     import pandas as pd
 
-    from circle15.planning import Verified
+    from circle15.planning.proof import Verified
 
 EXAMPLE = """
 \b
@@ -87,10 +87,10 @@ def verify(
 
     loaded = load_config(config)
     folder = out_folder(loaded, out, "verify")
-    from circle15 import planning  # noqa: PLC0415
+    from circle15.planning import proof  # noqa: PLC0415
 
     with Stages(terminal) as stages:
-        found = planning.verify(
+        found = proof.verify(
             loaded,
             out=folder,
             standard=from_here(standard),

@@ -18,8 +18,8 @@ import pyproj
 
 from circle15.config import Config
 from circle15.errors import ComputeError, Notes, Problem, raise_if_any
+from circle15.inputs.groups import check_group_names
 from circle15.inputs.ids import match_ids
-from circle15.inputs.population import check_group_names
 from circle15.inputs.vector import COORDINATES, Wanted, load_layer
 from circle15.tables import Column, check_columns
 from circle15.units import FloatArray

@@ -25,10 +25,6 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from circle15.errors import ConfigError, InputError, Notes, Problem
 
-SUFFIXES = (".xlsx", ".xlsm")
-OLD_SUFFIXES = (".xls", ".xlsb", ".et")
-"""Formats of the same program (and of WPS) that openpyxl does not read."""
-
 ZEROS = re.compile(r"0{2,}")
 """A number format that shows 123 as 000123: what is shown is the code, what is stored has lost its zeros."""
 EXCEL_DIGITS = 15

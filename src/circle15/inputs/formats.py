@@ -14,12 +14,14 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from circle15.config import FacilitiesConfig, SourceConfig
 from circle15.errors import ConfigError, InputError, Notes, Problem
-from circle15.inputs import excel
 
 Source = SourceConfig | FacilitiesConfig
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 PARQUET = (".parquet", ".geoparquet", ".pq")
+EXCEL = (".xlsx", ".xlsm")
+OLD_EXCEL = (".xls", ".xlsb", ".et")
+"""Formats of the same program (and of WPS) that openpyxl does not read."""
 GB18030_REMEDY = 'If it comes from a Chinese Windows, declare encoding = "gb18030".'
 
 
@@ -83,10 +85,12 @@ def read_rows(config: Source, path: Path, topic: str, notes: Notes) -> pd.DataFr
     elif suffix in PARQUET:
         _refuse(config, path, "layer", "encoding")
         table = _read_parquet(path)
-    elif suffix in excel.SUFFIXES:
+    elif suffix in EXCEL:
+        from circle15.inputs.excel import read_excel  # noqa: PLC0415 - brings openpyxl
+
         _refuse(config, path, "encoding")
-        table = excel.read_excel(path, config.layer, topic, notes)
-    elif suffix in excel.OLD_SUFFIXES:
+        table = read_excel(path, config.layer, topic, notes)
+    elif suffix in OLD_EXCEL:
         remedy = "Open it in a spreadsheet program and save it as .xlsx."
         raise InputError(Problem(f"{suffix} files are not read", str(path), remedy=remedy))
     else:

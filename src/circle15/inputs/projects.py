@@ -25,8 +25,7 @@ from pyarrow import parquet
 
 from circle15.config import LedgerConfig, ProjectsConfig
 from circle15.errors import ConfigError, InputError, Notes, Problem, raise_if_any
-from circle15.inputs import excel
-from circle15.inputs.formats import PARQUET, SEPARATORS, nearest, place
+from circle15.inputs.formats import EXCEL, PARQUET, SEPARATORS, nearest, place
 from circle15.inputs.ids import clean_id, match_ids
 from circle15.inputs.towns import NEAREST_M
 from circle15.inputs.vector import COORDINATES, LINES, POLYGONS, Layer, Wanted, load_layer
@@ -555,8 +554,10 @@ def _names_in(config: LedgerConfig, source: ProjectsConfig) -> list[str]:
         return [str(name).strip() for name in head.columns]
     if suffix in PARQUET:
         return [str(name) for name in parquet.read_schema(path).names]
-    if suffix in excel.SUFFIXES:
-        return [str(name) for name in excel.read_excel(path, source.layer, "projects", Notes()).columns]
+    if suffix in EXCEL:
+        from circle15.inputs.excel import read_excel  # noqa: PLC0415 - brings openpyxl
+
+        return [str(name) for name in read_excel(path, source.layer, "projects", Notes()).columns]
     layers = [str(name) for name, shape in pyogrio.list_layers(path) if shape is not None]
     layer = source.layer or next(iter(layers), None)  # as `formats` chooses: styles that QGIS keeps have no geometry
     return [str(name) for name in pyogrio.read_info(path, layer=layer)["fields"]]

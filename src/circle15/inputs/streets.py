@@ -19,7 +19,6 @@ from pyproj import CRS
 from circle15.config import Datum
 from circle15.errors import ConfigError, InputError, Notes, Problem
 from circle15.inputs import osm_access, segments
-from circle15.inputs.street_layers import read_graphml, read_line_layer
 from circle15.tables import Streets
 from circle15.units import METRES_PER_KM, SECONDS_PER_HOUR, FloatArray
 
@@ -86,8 +85,12 @@ def read_streets(
         _refuse_datum(path, datum)
         streets = _read_osm(path, target, ferries, gated, notes)
     elif name.endswith(".graphml"):
+        from circle15.inputs.street_layers import read_graphml  # noqa: PLC0415 - brings networkx
+
         streets = read_graphml(path, target, source_crs, notes, gated, datum)
     else:
+        from circle15.inputs.street_layers import read_line_layer  # noqa: PLC0415 - brings networkx
+
         streets = read_line_layer(path, target, layer, source_crs, notes, gated, datum)
     if not len(streets.u):
         raise InputError(

@@ -30,7 +30,7 @@ from circle15.stages.run import Inputs, Networks, RuleBook, Run
 from circle15.standard.model import Standard
 from circle15.standard.requirements import Provision, Quality, Reach
 from circle15.standard.resolve import Traits, possible_modes, resolve_rules, speed_kmh
-from circle15.tables import TRAVEL_MODES, FacilityTable, Streets
+from circle15.tables import TRAVEL_MODES, Streets
 from circle15.units import FloatArray
 
 POINTS_ELSEWHERE = (".vrt", ".ovf")
@@ -95,18 +95,14 @@ def read_inputs(run: Run) -> Inputs:
     config, standard = run.config, run.standard
     committees = read_committees(config, run_crs(config), standard, run.notes)
     crs = pyproj.CRS(committees.crs)
-    cells = read_population(config, crs, run.notes) if config.population else None
-    network = config.resolve(config.network.source)
-
-    def read(notes: Notes) -> FacilityTable:
-        return read_facilities(config, standard, crs, network, notes)
-
-    if not any(item.from_osm for item in config.facilities):
-        return Inputs(crs, committees, cells, read(run.notes))
-    # only this is slow enough to keep: the other files are read faster than their tables are restored
-    types = [t.id for t in standard.types]
-    settings = config.model_dump(include={"run": {"as_of"}, "network": {"source"}, "facilities": True})
-    facilities = run.kept(read, "facilities", str(config.folder), settings, run.hashes, types, crs.to_wkt())
+    key = (str(config.folder), run.hashes, crs.to_wkt())
+    settings = config.model_dump(mode="json", include={"population": True})
+    cells = run.kept(lambda notes: read_population(config, crs, notes), "population", settings, *key)
+    network, types = config.resolve(config.network.source), [t.model_dump(mode="json") for t in standard.types]
+    settings = config.model_dump(mode="json", include={"run": {"as_of"}, "network": {"source"}, "facilities": True})
+    facilities = run.kept(
+        lambda notes: read_facilities(config, standard, crs, network, notes), "facilities", settings, types, *key
+    )
     return Inputs(crs, committees, cells, facilities)
 
 

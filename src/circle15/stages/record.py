@@ -10,7 +10,6 @@ import shapely
 
 from circle15 import tables
 from circle15.assess.coverage import ASSIGNED, OFF_NETWORK, OUTSIDE
-from circle15.network.circles import draw_circles
 from circle15.network.travel import Router, find_ranges
 from circle15.stages.run import Inputs, Run
 from circle15.stages.travel import ModeSurvey
@@ -48,6 +47,8 @@ def draw(run: Run, inputs: Inputs, surveys: dict[str, ModeSurvey]) -> gpd.GeoDat
 
 def _draw_mode(router: Router, limit_s: FloatArray, _: object) -> npt.NDArray[np.object_]:
     """Draw from the ranges that the router has made already, where they go far enough."""
+    from circle15.network.circles import draw_circles  # noqa: PLC0415 - brings rasterio and SciPy's images
+
     enough = "ranges" in router.__dict__ and not (router.limit_s < limit_s).any()
     ranges = router.ranges if enough else find_ranges(router.network, router.origins, limit_s)
     return draw_circles(router.network, ranges, router.origins, router.xy, limit_s)
