@@ -12,6 +12,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 from PIL import Image
@@ -100,15 +101,14 @@ def test_the_headline_is_the_csv_files(browser, reports, sample):  # noqa: F811
     assert shown[3] == str(len(rows_of(sample["compute"], "gaps")))
 
 
-def test_a_click_shows_the_committee_with_circle_and_verdicts(browser, reports, sample):  # noqa: F811
+@pytest.mark.parametrize("command", ["compute", "verify", "plan"])
+def test_a_click_shows_the_committee_with_circle_and_verdicts(browser, reports, sample, command):  # noqa: F811
     """The middle of the map is that of all areas: the committee that lies there is known from the GeoPackage."""
-    areas = gpd.read_file(sample["compute"] / "circle15.gpkg", layer="committee_areas")
+    areas = gpd.read_file(sample[command] / "circle15.gpkg", layer="committee_areas")
     west, south, east, north = areas.total_bounds
-    there = areas[areas.contains(shapely.Point((west + east) / 2, (south + north) / 2))]
-    if there.empty:  # the middle may lie between areas: then the nearest to the left of it
-        there = areas.iloc[[areas.distance(shapely.Point((west + east) / 2, (south + north) / 2)).argmin()]]
-    at = there.iloc[0].geometry.representative_point()
-    one = Browser(browser, reports["compute"])
+    middle = shapely.Point((west + east) / 2, (south + north) / 2)
+    near = areas.iloc[areas.distance(middle).argsort(kind="stable")]  # the middle may lie between areas
+    one = Browser(browser, reports[command])
     one.page.select_option("#by", "verdict")
     assert one.accent_pixels() == 0
     one.page.locator("#canvas").scroll_into_view_if_needed()
@@ -116,14 +116,20 @@ def test_a_click_shows_the_committee_with_circle_and_verdicts(browser, reports, 
     # the map fits the bounds of all areas, a fiftieth wider, with a zoom in quarter steps
     fit = min(box["width"] / (1.04 * (east - west)), box["height"] / (1.04 * (north - south)))
     scale = 2.0 ** (math.floor(4 * math.log2(fit)) / 4)
-    x = box["x"] + box["width"] / 2 + (at.x - (west + east) / 2) * scale
-    y = box["y"] + box["height"] / 2 - (at.y - (south + north) / 2) * scale
-    one.page.mouse.click(x, y)
-    committee = there.iloc[0]["committee_id"]
+
+    def click(area: pd.Series) -> str:
+        at = area.geometry.representative_point()
+        x = box["x"] + box["width"] / 2 + (at.x - middle.x) * scale
+        one.page.mouse.click(x, box["y"] + box["height"] / 2 - (at.y - middle.y) * scale)
+        return area["committee_id"]
+
+    other = click(near.iloc[1])  # what the first click draws, or a project, must not take the second one
+    assert other in one.text("#detail p >> nth=0")
+    committee = click(near.iloc[0])
     assert committee in one.text("#detail p >> nth=0")
     assert one.accent_pixels() > 200
     wanted = {}
-    for row in rows_of(sample["compute"], "verdicts"):
+    for row in rows_of(sample[command], "verdicts"):
         if row["committee_id"] == committee and row["headline"] == "true":
             wanted[row["verdict"]] = wanted.get(row["verdict"], 0) + 1
     heads = one.page.locator("#detail tbody tr").filter(has_not_text="不计入达标率")

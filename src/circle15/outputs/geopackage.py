@@ -137,17 +137,15 @@ def _layers(results: Results, tables: dict[str, pd.DataFrame]) -> Iterator[Layer
         shapes = geometry_of(results.cells)[cells.index]
         yield Layer("cells", cells, shapes, "Point", "Population cells and the committee that they belong to")
     yield from _town_layers(results)
-    circles = arrange(results.circles, CIRCLES)
-    shapes = geometry_of(results.circles)[circles.index]
-    what = "What each committee's centre reaches"
-    yield from _by_family("service_circles", circles, shapes, what, main=AREAS, multi=True)
+    yield from _circle_layers(results)
 
 
 def map_layers(results: Results) -> Iterator[Layer]:
-    """Yield what a map of another command's results stands on: committees, facilities and towns."""
+    """Yield what a map of another command's results stands on: committees, facilities, towns and service circles."""
     yield from _committee_layers(results, arrange(results.committees, COMMITTEES))
     yield from _facility_layers(results)
     yield from _town_layers(results)
+    yield from _circle_layers(results)
 
 
 def _committee_layers(results: Results, committees: pd.DataFrame) -> Iterator[Layer]:
@@ -170,6 +168,13 @@ def _town_layers(results: Results) -> Iterator[Layer]:
     shapes = geometry_of(results.towns)[towns.index]
     main = AREAS if (FAMILY[shapely.get_type_id(shapes)] == AREAS).any() else POINTS
     yield from _by_family("towns", towns, shapes, "Rates by town", main=main)
+
+
+def _circle_layers(results: Results) -> Iterator[Layer]:
+    circles = arrange(results.circles, CIRCLES)
+    shapes = geometry_of(results.circles)[circles.index]
+    what = "What each committee's centre reaches"
+    yield from _by_family("service_circles", circles, shapes, what, main=AREAS, multi=True)
 
 
 def _by_family(

@@ -24,6 +24,7 @@ from circle15.planning.begin import start, told_of
 from circle15.stages.changes import STATUSES as CHANGES
 from circle15.stages.changes import State, contributions, effect_table, item_changes
 from circle15.stages.projects import with_towns
+from circle15.stages.record import draw
 from circle15.stages.run import Inputs, Networks, Progress, Run
 from circle15.stages.verify import Applied, Proof, choose, last_year, quietly, with_projects
 from circle15.standard.load import load_standard
@@ -184,6 +185,8 @@ def prove(run: Run, base: Base, ledger: gpd.GeoDataFrame, statuses: Sequence[str
         then, now = State(inputs, old.surveys, old.judged), State(changed, new.surveys, new.judged)
         own = contributions(run, then, now, applied.applied)
     changes = item_changes(inputs.committees, before.verdicts, after.verdicts)
+    with run.clock.stage("circles"):  # of streets and committees alone: projects don't change them
+        after = dataclasses.replace(after, circles=draw(run, inputs, old.surveys))
     return Proof(inputs, applied, before, after, states, changes, _with_contributions(applied, own))
 
 

@@ -57,8 +57,6 @@
   const map = L.map("canvas", { crs: L.CRS.Simple, preferCanvas: true, minZoom: -12, maxZoom: 4, zoomSnap: 0.25,
     attributionControl: false }).setView([0, 0], -4); // a canvas can take shapes only once there is a view
   L.control.scale({ imperial: false, maxWidth: 160 }).addTo(map);
-  map.createPane("above").style.zIndex = 450;
-  const above = L.canvas({ pane: "above" });
   const borders = L.layerGroup().addTo(map);
   const shapes = [];
   const overlay = L.layerGroup().addTo(map);
@@ -112,13 +110,15 @@
         weight: n === chosen ? 3 : 0.7 });
       if (n === chosen) shape.bringToFront();
     });
+    // one canvas for all (of two, the upper one takes every click): what lies above is brought there, in this order
     borders.eachLayer((one) => one.setStyle({ color: css("--ink") }));
+    circle.eachLayer((one) => one.bringToFront());
     overlay.clearLayers();
     const type = $("shown").value === "all" ? -1 : +$("shown").value;
     if ($("with-facilities").checked && type >= 0) {
       D.facilities.type.forEach((one, n) => {
         if (one !== type || D.facilities.x[n] === null) return;
-        L.circleMarker([D.facilities.y[n], D.facilities.x[n]], { renderer: above, radius: 3.5, weight: 1,
+        L.circleMarker([D.facilities.y[n], D.facilities.x[n]], { radius: 3.5, weight: 1,
           color: css("--paper"), fillColor: css("--facility"), fillOpacity: 1 })
           .bindTooltip(() => make("div", {}, make("b", {}, D.facilities.name[n] || D.facilities.id[n]), make("br"),
             typeName(one))).addTo(overlay);
@@ -131,14 +131,14 @@
       }
       for (const [n, gaps] of count) {
         if (C.x[n] === null) continue;
-        L.circleMarker([C.y[n], C.x[n]], { renderer: above, radius: 3 + 1.5 * Math.sqrt(gaps), weight: 1.5, fill: false,
+        L.circleMarker([C.y[n], C.x[n]], { radius: 3 + 1.5 * Math.sqrt(gaps), weight: 1.5, fill: false,
           color: css("--fail-strong"), interactive: false }).addTo(overlay);
       }
     }
     if (D.projects && $("with-projects").checked) {
       for (const one of D.projects) {
         if (one.x === null || (type >= 0 && one.type_id !== D.types[type].id)) continue;
-        L.circleMarker([one.y, one.x], { renderer: above, radius: 6, weight: 2, color: css("--ink"),
+        L.circleMarker([one.y, one.x], { radius: 6, weight: 2, color: css("--ink"),
           fillColor: css("--means-" + (one.means || "none")), fillOpacity: one.applied ? 1 : 0 })
           .bindTooltip(() => make("div", {}, make("b", {}, one.name || one.project_id), make("br"), one.project_id,
             make("br"), `${t("code_" + one.action)} · ${one.means ? t("code_" + one.means) : ""} · ${one.open_year || ""}`))
@@ -167,14 +167,14 @@
     circle.clearLayers();
     if (n >= 0) {
       for (const [, , flat] of (D.circles ? D.circles[n] : [])) {
-        L.polygon(rings(flat), { pane: "above", renderer: above, color: css("--accent"), weight: 2, fillColor: css("--accent"),
+        L.polygon(rings(flat), { color: css("--accent"), weight: 2, fillColor: css("--accent"),
           fillOpacity: 0.12, interactive: false }).addTo(circle);
       }
       const type = $("shown").value === "all" ? -1 : +$("shown").value;
       for (const one of type < 0 ? [] : deciding[type]) {
         const f = one.facility[n];
         if (f === null || D.facilities.x[f] === null || C.x[n] === null) continue;
-        L.polyline([[C.y[n], C.x[n]], [D.facilities.y[f], D.facilities.x[f]]], { pane: "above", renderer: above,
+        L.polyline([[C.y[n], C.x[n]], [D.facilities.y[f], D.facilities.x[f]]], {
           color: css("--accent"), weight: 1.5, dashArray: "4 4", interactive: false }).addTo(circle);
       }
       const own = L.featureGroup([...circle.getLayers(), ...(shapes[n] ? [shapes[n]] : [])]);
