@@ -70,7 +70,7 @@ def test_a_facility_opens(tmp_path):
     facility = found.tables["facilities"].iloc[0]
     assert (len(found.tables["facilities"]), facility.facility_id, facility.change) == (1, "G", "opened")
     assert (found.items, found.reruns) == (3, 0)  # one group alone: its exchange is B itself
-    assert "C3 · a: fail (too far) → pass (within reach) — facilities, G opened" in summary(found, "en")
+    assert "C3 · a: fail (too far) → pass (within reach) — facilities, G opened" in summary(found, "en", written=False)
 
 
 def test_a_facility_closes_and_another_moves(tmp_path):
@@ -204,7 +204,7 @@ def test_both_causes_and_interaction(tmp_path):
         "interaction": {"alone": 1, "only": 1},
     }
     assert found.reruns == 2  # each alone; the sequence's first step is one of them, its last is B
-    assert "1 turn only by several together" in summary(found, "en")
+    assert "1 turn only by several together" in summary(found, "en", written=False)
 
 
 def test_what_cancels_out_is_counted(tmp_path):
@@ -216,6 +216,31 @@ def test_what_cancels_out_is_counted(tmp_path):
         "standard": {"alone": 0, "only": 0, "step": 0, "passed_more": -1, "cancelled": 1},
         "facilities": {"alone": 1, "only": 1, "step": 1, "passed_more": 2, "cancelled": 0},
     }
+
+
+def test_what_cancels_out_is_told_even_if_no_verdict_changed(tmp_path):
+    """800 m would take F (900 m) from C2; G stands 100 m from it, and too far from the others."""
+    g = {"facility_id": "G", "type": "a", "x": 1600}
+    found = compared(run(tmp_path / "a"), run(tmp_path / "b", TIGHT, facilities=[F, g]), out=tmp_path / "cmp")
+    assert changes(found) == {}
+    assert causes(found) == {
+        "standard": {"alone": 0, "only": 0, "step": 0, "passed_more": -1, "cancelled": 1},
+        "facilities": {"alone": 0, "only": 0, "step": 0, "passed_more": 1, "cancelled": 0},
+    }
+    text = (tmp_path / "cmp" / "summary.txt").read_text("utf-8")
+    assert "0 of 3 verdicts changed" in text
+    assert "1 more would turn, and something else makes up for it" in text
+
+
+def test_another_engine_is_a_setting_and_not_the_program(tmp_path):
+    def other(config) -> None:
+        config.write_text(
+            config.read_text("utf-8").replace("[committees]", 'engine = "pandana"\n[committees]'), "utf-8"
+        )
+
+    found = compared(run(tmp_path / "a"), run(tmp_path / "b", edit=other))
+    assert causes(found) == {"settings": {"alone": 0, "only": 0, "step": 0, "passed_more": 0, "cancelled": 0}}
+    assert "Nothing changed" in summary(found, "en", written=False)
 
 
 def test_everything_at_once(tmp_path):
@@ -371,8 +396,8 @@ def test_the_same_run(tmp_path):
     found = compared(a, a, out=tmp_path / "cmp")
     assert found.unchanged
     assert not found.why_no_causes
-    assert "Nothing changed" in summary(found, "en")
-    assert "没有变化" in summary(found, "zh")
+    assert "Nothing changed" in summary(found, "en", written=False)
+    assert "没有变化" in summary(found, "zh", written=False)
     assert "Nothing changed" in (tmp_path / "cmp" / "compare.html").read_text("utf-8")
 
 
@@ -381,7 +406,7 @@ def test_without_archives_changes_are_shown_and_no_causes(tmp_path):
     found = compared(a, b)
     assert changes(found) == {("C2", "a"): ("pass", "fail", "", "")}
     assert found.why_no_causes.text("en") == f"{b} kept no inputs. Compute again with --archive."
-    assert f"No causes: {b} kept no inputs" in summary(found, "en")
+    assert f"No causes: {b} kept no inputs" in summary(found, "en", written=False)
     assert "请用 compute --archive 重新计算" in page(found, "zh")
 
 
@@ -393,7 +418,7 @@ def test_rates_stand_side_by_side(tmp_path):
     for row in (("district", ""), ("town", "T1"), ("zone", "u"), ("domain", "d"), ("type", "a")):
         assert (rates.a_passed[row], rates.b_passed[row]) == (2, 1)
         assert rates.points_item[row] == pytest.approx(-100 / 3, abs=1e-3)
-    assert "item rate: 66.6 % → 33.3 % (-33.3 points)" in summary(found, "en")
+    assert "item rate: 66.6 % → 33.3 % (-33.3 points)" in summary(found, "en", written=False)
 
 
 def test_two_crs_give_no_causes(tmp_path):
@@ -463,7 +488,7 @@ def test_merged_committees_are_left_out_and_told(tmp_path):
     assert (found.items, found.pairs.only_a, found.pairs.only_b) == (1, ("C2", "C3"), ("M",))
     (note,) = found.notes.items
     assert (note.code, note.rows) == ("compare.no_counterpart", ("C2", "C3", "M"))
-    assert note.text in summary(found, "en")
+    assert note.text in summary(found, "en", written=False)
 
 
 def test_new_and_gone_committees(tmp_path):
@@ -531,9 +556,9 @@ def test_hostile_names_are_escaped_everywhere(tmp_path):
     assert not re.search(r"https?://|src=\"|url\(", html)
     texts = pd.read_csv(out / "csv" / "changes.csv", dtype=str, keep_default_na=False)
     assert "'=HYPERLINK(1)" in set(texts["name"])
-    line = next(line for line in summary(found, "en").splitlines() if "=HYPERLINK" in line)
+    line = next(line for line in summary(found, "en", written=False).splitlines() if "=HYPERLINK" in line)
     assert line.startswith("+ =HYPERLINK(1) C3")
-    assert all(one.isprintable() for one in summary(found, "zh").splitlines())
+    assert all(one.isprintable() for one in summary(found, "zh", written=False).splitlines())
 
 
 def test_files(tmp_path):
@@ -549,8 +574,10 @@ def test_files(tmp_path):
     assert set(found.files) == names
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
-    assert (tmp_path / "one" / "summary.txt").read_text("utf-8") == summary(found, "zh")
-    assert "达标 (限时内) → 不达标" in summary(found, "zh") or "不达标" in summary(found, "zh")
+    assert (tmp_path / "one" / "summary.txt").read_text("utf-8") == summary(found, "zh", written=False)
+    assert "达标 (限时内) → 不达标" in summary(found, "zh", written=False) or "不达标" in summary(
+        found, "zh", written=False
+    )
     document = json.loads((tmp_path / "one" / "run.json").read_text("utf-8"))
     assert (document["command"], document["rows"]["changes"], document["counts"]["items"]) == ("compare", 1, 3)
     read = pd.read_csv(tmp_path / "one" / "csv" / "changes.csv")

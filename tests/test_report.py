@@ -167,9 +167,9 @@ def test_rings_are_the_borders_to_a_metre():
 # names and bad folders ----------------------------------------------------------------------------------------------
 
 
-def evil_street(folder: Path) -> Path:
+def evil_street(folder: Path, x: float = 600) -> Path:
     committees = [{**one, "name": EVIL, "town_id": "<b>T</b>"} for one in THREE]
-    return street(folder, committees, [{"facility_id": "F", "type": "a", "x": 600, "name": EVIL}], areas=AREAS)
+    return street(folder, committees, [{"facility_id": "F", "type": "a", "x": x, "name": EVIL}], areas=AREAS)
 
 
 def test_names_can_break_nothing(tmp_path):

@@ -85,7 +85,11 @@ def compare(
             progress=stages,
         )
     terminal.written = out is not None
-    terminal.print_data(_document(found, out) if json_wanted else summary(found, "zh" if lang == "zh" else "en"))
+    terminal.print_data(
+        _document(found, out)
+        if json_wanted
+        else summary(found, "zh" if lang == "zh" else "en", written=out is not None)
+    )
     if out is not None and terminal.verbosity >= 0:
         terminal.say(f"{out}: {', '.join(sorted(found.files))}, run.json")
     changes = found.tables["changes"]

@@ -24,17 +24,20 @@ ROWS_SHOWN = 5000
 RATES = ("item_rate", "committee_rate", "population_rate")
 
 
-def summary(found: Comparison, lang: Lang) -> str:
-    """Return what changed and why in a few lines, for a terminal, a commit or a mail."""
+def summary(found: Comparison, lang: Lang, *, written: bool) -> str:
+    """Return what changed and why in a few lines, for a terminal, a commit or a mail.
+
+    `written` is whether the tables lie beside it, to which it can point.
+    """
     words = _Words(found, lang)
     lines = [words.t["title"], f"A  {words.label(found.a)}", f"B  {words.label(found.b)}"]
-    if found.unchanged:
+    causes = words.causes()
+    if found.unchanged and not any(row["cancelled"] for row in causes):
         return "\n".join([*lines, words.t["nothing"]]) + "\n"
     lines += [*words.headline(), words.counted()]
     if found.why_no_causes:
         lines.append(words.why())
-    for row in words.causes():
-        lines.append(f"  {row['label']}: {row['text']}")
+    lines += [f"  {row['label']}: {row['text']}" for row in causes]
     changes = words.changes(found.tables["changes"].head(LINES_SHOWN))
     left = len(found.tables["changes"]) - len(changes)
     lines += [
@@ -42,7 +45,7 @@ def summary(found: Comparison, lang: Lang) -> str:
         for row in changes
     ]
     if left:
-        lines.append(words.t["more"].format(n=left))
+        lines.append(words.t["more" if written else "more_unwritten"].format(n=left))
     if len(found.tables["facilities"]):
         lines.append(words.facilities())
     lines += [f"{words.t['note']}: {note.text}" for note in found.notes.items]
@@ -136,6 +139,8 @@ class _Words:
                 **{k: "–" if v is None else v for k, v in own.items()}
                 | {"passed_more": f"{own['passed_more'] or 0:+d}"}
             )
+            if own["cancelled"]:
+                text += self.t["cause_cancelled"].format(n=own["cancelled"])
             rows.append({**own, "label": self.code(str(row["cause"])), "text": text})
         return rows
 

@@ -37,7 +37,7 @@ GROUPS = {
     NETWORK: "streets, and what is left out of them (min_component_nodes, gated_compounds)",
     STANDARD_GROUP: "the standard: requirements, thresholds, modes, speeds",
     FACILITIES: "facilities open in the run's year, and which types their sources cover",
-    SETTINGS_GROUP: "max_snap_m",
+    SETTINGS_GROUP: "max_snap_m, and which engine searches",
     OVERRIDES: "verdicts that somebody checked in the field",
 }
 """Inputs that are exchanged together, in the order in which they are exchanged one after the other → what they are."""
@@ -117,7 +117,7 @@ def _hashes(folder: Path, archive: Archive, rename: Mapping[str, str]) -> dict[s
         NETWORK: [kept["road_classes"], network.min_component_nodes, network.gated_compounds],
         STANDARD_GROUP: None,
         FACILITIES: [kept["covered"], kept["extents"]],
-        SETTINGS_GROUP: network.max_snap_m,
+        SETTINGS_GROUP: [network.max_snap_m, network.engine],
         OVERRIDES: changed if archive.overrides is not None else None,
     }
     return {group: _hash_of([folder / name for name in FILES[group]], own[group]) for group in GROUPS}
@@ -152,9 +152,8 @@ def exchange(a: Kept, b: Kept, groups: Collection[str]) -> Kept:
     """Return the inputs of `a`, of some groups those of `b`; nothing is read or written."""
     of = {group: b if group in groups else a for group in GROUPS}
     configs = {group: kept.archive.config for group, kept in of.items()}
-    network = configs[NETWORK].network.model_copy(
-        update={"max_snap_m": configs[SETTINGS_GROUP].network.max_snap_m, "engine": a.archive.config.network.engine}
-    )
+    settings = configs[SETTINGS_GROUP].network
+    network = configs[NETWORK].network.model_copy(update={"max_snap_m": settings.max_snap_m, "engine": settings.engine})
     config = a.archive.config.model_copy(
         update={
             "network": network,

@@ -71,7 +71,7 @@ class Comparison:
     items : int
         How many items both runs judge.
     why_no_causes : Why or None
-        Why inputs could not be exchanged; None if they were, or nothing changed.
+        Why inputs could not be exchanged; None if they were, or no verdict changed.
     reruns : int
         How many detections that took.
     notes : Notes
@@ -175,9 +175,10 @@ def _causes(
     notes: Notes,
 ) -> tuple[Causes | None, Why | None, int]:
     """Return the causes of what changed; else why there are none; and how many detections it took."""
-    if before.equals(after):
-        return None, None, 0
+    same = before.equals(after)
     without = tuple(run for run in (a, b) if not has_archive(run.document["outputs"]))
+    if without and same:
+        return None, None, 0
     if without:
         names = tuple(str(run.folder) for run in without)
         return None, Why(NO_ARCHIVE if all(run.command == KEPT_BY for run in without) else NEVER_KEPT, names), 0
@@ -186,8 +187,10 @@ def _causes(
         kept_a, kept_b = read_kept(a.folder, rename_a), read_kept(b.folder, pairs.rename_b)
     crs_a, crs_b = kept_a.archive.crs, kept_b.archive.crs
     if crs_a != crs_b:
-        return None, Why(TWO_CRS, (crs_a.name, crs_b.name)), 0
+        return None, None if same else Why(TWO_CRS, (crs_a.name, crs_b.name)), 0
     groups = differing(kept_a, kept_b)
+    if same and not groups:
+        return None, None, 0
     together = len([g for g in groups if len(g) > 1])
     text = "the standard lacks zones of the other run's committees: boundary and standard are exchanged together"
     notes.add("compare.exchanged_together", together, text)
@@ -290,7 +293,7 @@ def _write(
     def fill(staging: Path) -> tuple[list[str], dict[str, int]]:
         tables = {name: arrange(comparison.tables[name], LAYOUT) for name in TABLES}
         csvs = write_tables(tables, staging / "csv", comparison.notes, bom=bom)
-        texts = {"summary.txt": summary(comparison, lang), "compare.html": page(comparison, lang)}
+        texts = {"summary.txt": summary(comparison, lang, written=True), "compare.html": page(comparison, lang)}
         for name, text in texts.items():
             (staging / name).write_text(text, encoding="utf-8", newline="\n")
         return [*sorted(f"csv/{path.name}" for path in csvs), *texts], {name: len(t) for name, t in tables.items()}
