@@ -18,7 +18,8 @@ import shapely
 from PIL import Image
 
 from circle15 import cli
-from test_report import EVIL, evil_street, rows_of, sample  # noqa: F401 - sample is a fixture
+from street_kit import standard
+from test_report import AREAS, EVIL, evil_street, rows_of, sample, street  # noqa: F401 - sample is a fixture
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -247,6 +248,42 @@ def test_everything_can_be_reached_by_keyboard(browser, reports):
         one.page.keyboard.press("Tab")
         seen.add(one.page.evaluate(NUMBER_OF_FOCUS))
     assert len(seen) >= visible
+
+
+def test_arrows_lead_through_the_matrix(browser, reports, sample):  # noqa: F811
+    """It is one stop of the tab key, and each cell says what it is of."""
+    one = Browser(browser, reports["compute"])
+    cells = one.page.locator(".matrix button")
+    assert cells.count() > 20
+    assert one.page.locator(".matrix button[tabindex='0']").count() == 1
+    first, below = (one.page.locator(".matrix tbody tr").nth(n).locator("button") for n in (0, 1))
+    first.nth(0).focus()
+    one.page.keyboard.press("ArrowUp")  # there is nothing above
+    one.page.keyboard.press("ArrowDown")
+    one.page.keyboard.press("ArrowRight")
+    playwright.expect(below.nth(1)).to_be_focused()
+    assert one.page.locator(".matrix button[tabindex='0']").count() == 1
+    towns = [row["town_id"] for row in rows_of(sample["compute"], "towns")]
+    town, kind, rate = below.nth(1).get_attribute("aria-label").split(" · ")
+    assert town in towns
+    assert kind in {row["name_zh"] for row in rows_of(sample["compute"], "types")}
+    assert rate == f"{below.nth(1).inner_text()} %"
+
+
+def test_what_is_provided_is_told_against_what_is_asked(browser, tmp_path):
+    """40 beds for 70 people, who all reach them: 571.4… a thousand, to the thousandth; 600 are asked."""
+    asked = (
+        '{ id = "a.c", kind = "provision", types = ["a"], measure = "capacity", unit = "beds", per = 1000, '
+        'at_least = 600, scope = "committee", method = "2sfca", minutes = 60, mode = "walk", headline = true, '
+        'clause = "1" },'
+    )
+    facilities = [{"facility_id": "F", "type": "a", "x": 1400, "capacity": 40}]
+    folder = street(tmp_path, facilities=facilities, text=standard(asked, ("a",)), areas=AREAS)
+    assert cli.run(["report", str(folder), "--out", str(tmp_path / "r"), "-q"]) == 0
+    one = Browser(browser, tmp_path / "r" / "report.html")
+    one.page.fill("#find", "C2")
+    one.page.keyboard.press("Enter")
+    assert one.page.locator("#detail tbody td").nth(1).inner_text() == "571.429 / 600 beds per 1000 people"
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])

@@ -17,7 +17,7 @@ from circle15.network.survey import SEARCH_FACTOR
 from circle15.outputs.colours import STEPS, step_labels
 from circle15.outputs.dictionary import load_dictionary
 from circle15.report.facts import Facts
-from circle15.tables import VERDICTS
+from circle15.tables import TRAVEL_MODES, VERDICTS
 from circle15.units import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -178,6 +178,20 @@ def _seconds(time_s: FloatArray, failed: BoolArray) -> list[float | None]:
     return [None if np.isnan(one) else int(one) if one == int(one) else one for one in tenths.tolist()]
 
 
+def _held_against(values: pd.Series, others: pd.Series) -> list[float | None] | None:
+    """Return values to the thousandth, whole where that would make them equal to others that they are not.
+
+    None instead of a list where there are none: most requirements are of time alone.
+    """
+    if values.isna().all():
+        return None
+    pairs = zip(values.tolist(), others.tolist(), strict=True)
+    return [
+        None if np.isnan(one) else one if round(one, 3) == round(other, 3) and one != other else round(one, 3)
+        for one, other in pairs
+    ]
+
+
 def _tenths_down(share: FloatArray) -> list[float | None]:
     """Return shares of 1 as percent, rounded down to a tenth; 0.57 × 1000 is 569.9…, and means 57.0."""
     tenths = np.floor(np.round(share * 1000, 6)) / 10
@@ -217,12 +231,14 @@ def _requirements(facts: Facts, facility_ids: list[str]) -> dict[str, Any]:
                 "time": _seconds(own["time_s"].to_numpy(dtype=np.float64), np.array(own["verdict"] == "fail")),
                 "facility": [row_of.get(one) for one in own["facility_id"]],
                 "covered": _tenths_down(share),
-                "value": [None if np.isnan(one) else round(one, 3) for one in own["value"].tolist()],
-                "unit": str(own["unit"].iloc[0]),
+                "value": _held_against(own["value"], own["target"]),
+                "target": _held_against(own["target"], own["value"]),
+                "unit": next((one for one in own["unit"].dropna() if one), ""),
             }
         )
     book = load_dictionary()
-    codes = {one: book.code(one) for one in (*reasons, *VERDICTS, "walk", "elderly_walk", "cycle", "drive")}
+    units = sorted({one["unit"] for one in found} - {""})
+    codes = {one: book.code(one) for one in (*reasons, *VERDICTS, *TRAVEL_MODES, *units)}
     return {
         "requirements": found,
         "reasons": reasons,

@@ -202,13 +202,13 @@
       const letter = one.verdict[n];
       const f = one.facility[n];
       const where = f === null ? "" : D.facilities.name[f] || D.facilities.id[f];
-      const measure = one.limit[n] !== null ? `${timeOf(one, n)} / ${clock(one.limit[n])}`
-        : one.value[n] === null ? "" : `${figure(one.value[n])} ${one.unit}`;
+      const measure = [one.kind === "provision" || one.limit[n] === null ? "" : `${timeOf(one, n)} / ${clock(one.limit[n])}`,
+        one.value === null || one.value[n] === null ? "" : `${figure(one.value[n])} / ${figure(one.target[n])} ${code(one.unit)}`];
       body.append(make("tr", {}, make("th", { scope: "row" }, requirementName(one), one.headline ? "" :
         make("small", {}, " " + t("not_headline"))), make("td", {}, mark(letter)),
-      make("td", { class: "n" }, measure), make("td", {}, code(D.reasons[one.reason[n]]), where ? make("small", {}, " " + where) : "")));
+      make("td", { class: "n" }, measure.filter(Boolean).join(" · ")), make("td", {}, code(D.reasons[one.reason[n]]), where ? make("small", {}, " " + where) : "")));
     }
-    const head = make("thead", {}, make("tr", {}, ...["type", "verdict", "time", "reason"].map((key) =>
+    const head = make("thead", {}, make("tr", {}, ...["type", "verdict", "held_against", "reason"].map((key) =>
       make("th", { scope: "col" }, t(key)))));
     node.replaceChildren(make("h3", {}, C.name[n] || C.id[n]), make("p", {}, make("code", {}, C.id[n]), " ",
       facts.filter(Boolean).join(" · "), " ", mark(C.verdict[n])),
@@ -349,6 +349,10 @@
     for (const node of document.querySelectorAll("[data-zh][data-en]")) {
       node.setAttribute(node.placeholder === undefined ? "aria-label" : "placeholder", node.dataset[next]);
     }
+    for (const one of cells) {
+      const rate = one.textContent === "–" ? t("nothing_judged") : one.textContent + " %";
+      one.setAttribute("aria-label", `${D.towns.id[one.dataset.town]} · ${typeName(+one.dataset.type)} · ${rate}`);
+    }
     choices();
     gaps.show();
     if (projects) projects.show();
@@ -379,7 +383,22 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
   $("print").addEventListener("click", () => print());
   addEventListener("beforeprint", () => document.querySelectorAll("details.domain").forEach((one) => { one.open = true; }));
-  for (const button of document.querySelectorAll(".matrix button")) {
+  // the matrix is one stop of the tab key; within it the arrows lead
+  const cells = [...document.querySelectorAll(".matrix button")];
+  cells.forEach((one, n) => { one.tabIndex = n ? -1 : 0; });
+  document.querySelector(".matrix").addEventListener("keydown", (event) => {
+    const cell = event.target.closest("td"), row = cell && cell.parentElement;
+    if (!cell) return;
+    const [down, right] = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] }[event.key] || [0, 0];
+    const next = down ? row.parentElement.rows[row.sectionRowIndex + down] : row;
+    const found = next && next.cells[cell.cellIndex + right]?.querySelector("button");
+    if (!(down || right) || !found) return;
+    event.preventDefault();
+    event.target.tabIndex = -1;
+    found.tabIndex = 0;
+    found.focus();
+  });
+  for (const button of cells) {
     button.addEventListener("click", () => {
       $("gap-form").reset();
       setTimeout(() => {
