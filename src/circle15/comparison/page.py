@@ -12,6 +12,7 @@ from circle15.comparison.changes import BETTER, DIRECTIONS, OTHER, SAME, WORSE
 from circle15.comparison.run import Comparison
 from circle15.outputs.dictionary import Lang, load_dictionary
 from circle15.percent import text_of_rate
+from circle15.report.notes import told, word
 from circle15.report.reading import RunFolder
 from circle15.report.words import texts
 
@@ -48,7 +49,7 @@ def summary(found: Comparison, lang: Lang, *, written: bool) -> str:
         lines.append(words.t["more" if written else "more_unwritten"].format(n=left))
     if len(found.tables["facilities"]):
         lines.append(words.facilities())
-    lines += [f"{words.t['note']}: {note.text}" for note in found.notes.items]
+    lines += [f"{words.t['note']}{words.t['colon']}{note.text}" for note in told(found.notes.items, lang)]
     return "\n".join(_one_line(line) for line in lines) + "\n"
 
 
@@ -79,7 +80,8 @@ def page(found: Comparison, lang: Lang) -> str:
         rates=[(by, words.t[f"by_{by}"], words.rate_rows(table)) for by, table in rates.groupby("by", sort=False)],
         facilities=words.facility_rows(facilities.head(ROWS_SHOWN)),
         facilities_left=max(0, len(facilities) - ROWS_SHOWN),
-        notes=[note.text for note in found.notes.items],
+        notes=told(found.notes.items, lang),
+        note_original=word("original", lang),
     )
 
 

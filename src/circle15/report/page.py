@@ -15,9 +15,11 @@ from markupsafe import Markup, escape
 
 from circle15.outputs.colours import MEANS_COLOURS, STEP_COLOURS, STEPS, VERDICT_COLOURS, step_labels
 from circle15.outputs.dictionary import LANGS, Lang, load_dictionary
+from circle15.outputs.manifest import notes_of
 from circle15.percent import text_of_percent, text_of_rate
 from circle15.report.embedded import embed
 from circle15.report.facts import Facts, Name
+from circle15.report.notes import told, word
 from circle15.report.words import texts
 from circle15.tables import ACTIONS, MEANS, STATUSES, VERDICTS
 
@@ -59,7 +61,8 @@ def page_html(facts: Facts, lang: Lang) -> str:
             matrix=_matrix(facts),
             towns=[row | {"label": row["town_id"]} for row in records(run.table("towns"))],
             domain_pages=_domain_pages(facts),
-            notes=[note | {"rows": note["rows"][:SPARE_ROWS]} for note in run.document["notes"]],
+            notes=_notes(facts),
+            note_word=lambda name: both(*(word(name, one) for one in LANGS)),
             people=_people(facts),
             codes=_codes_used(facts),
             inputs=sorted(run.document["inputs"].items()),
@@ -354,6 +357,23 @@ def _type_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _targets(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [row | {"label": both(row["name_zh"], row["name_en"])} for row in records(table)]
+
+
+def _notes(facts: Facts) -> list[dict[str, Any]]:
+    """Return the run's notes in both languages, the first of what each concerns with it."""
+    found = notes_of(facts.run.document)
+    pairs = zip(
+        *(told(found.items, lang, {t.id: getattr(t, lang) for t in facts.types}) for lang in LANGS), strict=True
+    )
+    return [
+        {
+            "count": zh.count,
+            "text": both(zh.text, en.text).replace("\n", Markup("<br>")),
+            "original": escape(zh.original).replace("\n", Markup("<br>")),
+            "rows": zh.rows[:SPARE_ROWS],
+        }
+        for zh, en in pairs
+    ]
 
 
 def _people(facts: Facts) -> Markup | str:

@@ -15,8 +15,10 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from circle15.outputs.dictionary import Lang, base_of, load_dictionary
+from circle15.outputs.manifest import notes_of
 from circle15.outputs.towns import folder_names
 from circle15.report.facts import ITEM_COUNTS, Facts
+from circle15.report.notes import told, word
 from circle15.report.reading import RunFolder
 from circle15.report.sheets import (
     BOLD,
@@ -59,7 +61,7 @@ OWN_KEYS = {"types": "type_id", "domains": "domain", "zones": "zone", "committee
 OWN_KEYS |= {"targets": "target_id", "figures": "key"}
 """Tables that bring the names of their key."""
 TOWN_TABLES = ("gaps", "changes", "projects", "committees")
-SUMMARY_WIDTHS = (46, 20, 20, 20, 90)
+SUMMARY_WIDTHS = (46, 20, 20, 20, 90, 90)
 
 
 def write_workbook(run: RunFolder, path: Path, lang: Lang) -> None:
@@ -445,11 +447,15 @@ def _about_reasons(writer: _Writer, page: _Page, verdict: str) -> None:
 
 
 def _about_quality(writer: _Writer, page: _Page) -> None:
-    """Write the run's notes, each with its count."""
-    words, notes = writer.words, writer.run.document["notes"]
-    page.block(words["quality"], words["count"], "", "", words["quality_text"])
+    """Write the run's notes, each with its count; those in Chinese with their English text beside them."""
+    words, lang = writer.words, writer.lang
+    notes = told(notes_of(writer.run.document).items, lang, writer.names["type"])
+    heads = [word(name, lang) for name in ("text", "original")]
+    page.block(words["quality"], words["count"], "", "", *heads[: 2 if lang == "zh" else 1])
     for note in notes:
-        page.line(note["code"], note["count"], None, None, note["text"], kind="count")
+        page.line(
+            note.code, note.count, None, None, note.text, *([note.original] if note.original else []), kind="count"
+        )
     if not notes:
         page.line(words["quality_none"])
 
