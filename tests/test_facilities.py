@@ -190,7 +190,7 @@ def test_open_in_the_year(tmp_path):
     found = many(tmp_path, *rows, notes=notes)
     assert list(found.table["facility_id"]) == ["always", "closes_later", "opens_then"]
     assert codes(notes) == {"facilities.not_open": 3}
-    assert "1 open later, 2 have closed" in notes.items[0].text
+    assert "1 opens later, 2 have closed" in notes.items[0].text
 
 
 def test_years_that_cannot_be(tmp_path):

@@ -13,7 +13,7 @@ from circle15 import pipeline
 from circle15.comparison import run as comparison
 from circle15.comparison.page import page, summary
 from circle15.config import load_config
-from circle15.errors import Note
+from circle15.errors import Note, counted
 from circle15.report.facts import Facts
 from circle15.report.notes import told
 from circle15.report.page import page_html
@@ -235,14 +235,14 @@ def test_the_chinese_page_has_no_english_sentence_outside_the_originals(sample):
     assert any(text.startswith("步行、老年人步行、骑行、驾车：有1个居村委") for text in parser.shown)
     for text in parser.shown:
         assert not re.search(r"[A-Za-z]{2,} [a-z]{2,}", text), text
-    assert "1 committees have no zone and are exempt" in " ".join(parser.originals)
+    assert "1 committee has no zone and is exempt" in " ".join(parser.originals)
     assert len(parser.originals) >= 13
 
 
 def test_the_workbook_has_the_original_beside_the_chinese_text(sample, tmp_path):
     for lang, expected in (
-        ("zh", ["1个居村委没有片区，各项判定为不适用。", "1 committees have no zone and are exempt"]),
-        ("en", ["1 committees have no zone and are exempt", None]),
+        ("zh", ["1个居村委没有片区，各项判定为不适用。", "1 committee has no zone and is exempt"]),
+        ("en", ["1 committee has no zone and is exempt", None]),
     ):
         path = tmp_path / f"{lang}.xlsx"
         write_workbook(read_run(sample), path, lang)
@@ -272,3 +272,11 @@ def test_a_comparison_tells_its_notes_in_its_language(tmp_path):
     assert f'<summary>英文原文</summary><span lang="en">{note.text}</span>' in zh
     assert sentence not in en
     assert f">{note.text}</p>" in en
+
+
+# counts in English --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 cells lie"), (1, "1 cell lies"), (1466, "1,466 cells lie")])
+def test_counted(count, text):
+    assert counted(count, "cell lies", "cells lie") == text

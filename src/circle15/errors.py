@@ -108,6 +108,11 @@ class Notes:
             self.items.append(Note(code, int(count), text, tuple(str(r) for r in rows)))
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """Return a count with its thousands apart and the words for one or for several, e.g. ``1 cell lies``."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
 def raise_if_any(problems: Sequence[Problem], kind: type[Circle15Error] = InputError) -> None:
     """Raise one error that names all `problems`, if there are any."""
     if problems:

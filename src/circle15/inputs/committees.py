@@ -13,7 +13,7 @@ import shapely
 from pyproj.exceptions import ProjError
 
 from circle15.config import AreasConfig, Config
-from circle15.errors import ConfigError, InputError, Notes, Problem, raise_if_any
+from circle15.errors import ConfigError, InputError, Notes, Problem, counted, raise_if_any
 from circle15.inputs.ids import match_ids
 from circle15.inputs.land import LAND
 from circle15.inputs.vector import POINTS, POLYGONS, Layer, Wanted, load_layer, parse_crs
@@ -240,11 +240,13 @@ def _scale_error(projection: pyproj.Proj, lon: float, lat: float) -> float:
 def _note_committees(table: gpd.GeoDataFrame, notes: Notes, *, has_areas: bool) -> None:
     ids = table["committee_id"]
     no_zone = (table["zone"] == "").to_numpy()
-    text = f"{no_zone.sum()} committees have no zone and are exempt"
+    text = f"{counted(no_zone.sum(), 'committee has no zone and is', 'committees have no zone and are')} exempt"
     notes.add("committees.no_zone", no_zone.sum(), text, ids[no_zone])
     if has_areas:
         bare = table["area"].isna().to_numpy()
-        text = f"{bare.sum()} committees have no area in the file of areas: no cell is theirs"
+        text = (
+            f"{counted(bare.sum(), 'committee has', 'committees have')} no area in the file of areas: no cell is theirs"
+        )
         notes.add("committees.no_area", bare.sum(), text, ids[bare])
     given = table.loc[table.geometry.notna()]
     xy = pd.DataFrame(shapely.get_coordinates(given.geometry.array), index=given.index)
@@ -280,7 +282,7 @@ def cells_in_areas(cells: gpd.GeoDataFrame, committees: gpd.GeoDataFrame, notes:
     several = np.bincount(cell, minlength=len(cells)) > 1
     people = float(cells["total"].to_numpy(dtype=np.float64)[several].sum())
     text = (
-        f"{several.sum()} cells ({people:,.0f} people) lie in several committees' areas; "
+        f"{counted(several.sum(), 'cell', 'cells')} ({people:,.0f} people) in several committees' areas; "
         "each goes to the lowest committee_id"
     )
     notes.add("population.several_areas", several.sum(), text, cells["cell_id"][several])

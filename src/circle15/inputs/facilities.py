@@ -22,7 +22,7 @@ import pyproj
 import shapely
 
 from circle15.config import Config, FacilitiesConfig
-from circle15.errors import Circle15Error, ConfigError, InputError, Notes, Problem, raise_if_any
+from circle15.errors import Circle15Error, ConfigError, InputError, Notes, Problem, counted, raise_if_any
 from circle15.inputs.codes import CodeBook, apply_mapping, area_of
 from circle15.inputs.duplicates import settle_duplicates
 from circle15.inputs.entrances import join_entrances, load_entrances
@@ -397,8 +397,8 @@ def _open_in(table: gpd.GeoDataFrame, year: int, notes: Notes) -> gpd.GeoDataFra
     gone = (table["closes"] <= year).to_numpy() & ~early
     closed = early | gone
     text = (
-        f"{closed.sum()} facilities are not open in {year} and left out: "
-        f"{early.sum()} open later, {gone.sum()} have closed"
+        f"{counted(closed.sum(), 'facility is', 'facilities are')} not open in {year} and left out: "
+        f"{counted(early.sum(), 'opens', 'open')} later, {counted(gone.sum(), 'has', 'have')} closed"
     )
     notes.add("facilities.not_open", closed.sum(), text, table["facility_id"][closed])
     return table.loc[~closed].reset_index(drop=True)

@@ -17,7 +17,7 @@ import osmium
 from pyproj import CRS
 
 from circle15.config import Datum
-from circle15.errors import ConfigError, InputError, Notes, Problem
+from circle15.errors import ConfigError, InputError, Notes, Problem, counted
 from circle15.inputs import osm_access, segments
 from circle15.tables import Streets
 from circle15.units import METRES_PER_KM, SECONDS_PER_HOUR, FloatArray
@@ -247,11 +247,14 @@ def _add_way(ways: _Ways, way: osmium.osm.Way, tags: dict[str, str], ferries: bo
 
 
 def _note_ways(ways: _Ways, notes: Notes) -> None:
-    notes.add("streets.closed", ways.closed, f"{ways.closed} OSM ways are closed to every mode and were left out")
+    text = f"{counted(ways.closed, 'OSM way is', 'OSM ways are')} closed to every mode and left out"
+    notes.add("streets.closed", ways.closed, text)
     count = len(ways.ferries_unasked)
-    notes.add("streets.ferries", count, f"{count} ferries were left out ([network] ferries = true takes them)")
+    notes.add(
+        "streets.ferries", count, f"{counted(count, 'ferry', 'ferries')} left out ([network] ferries = true takes them)"
+    )
     untimed = [f"w{way}" for way in ways.ferries_untimed]
-    text = f"{len(untimed)} ferries without a readable duration tag were left out"
+    text = f"{counted(len(untimed), 'ferry', 'ferries')} without a readable duration tag left out"
     notes.add("streets.ferries_without_duration", len(untimed), text, untimed)
     unknown = ways.unknown_access
     text = f"{unknown.total()} access tags have a value that no rule knows; they were read as if absent"

@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from circle15.errors import Notes
+from circle15.errors import Notes, counted
 from circle15.tables import clean_text
 from circle15.units import METRES_PER_KM
 
@@ -68,7 +68,7 @@ def facility_towns(facilities: gpd.GeoDataFrame, committees: gpd.GeoDataFrame, n
         text = f"{guessed.sum()} facilities are taken for their nearest committee's town, since it has no area"
         notes.add("facilities.town_nearest", guessed.sum(), text, facilities["facility_id"][guessed])
     outside = ~given & (of < 0)
-    text = f"{outside.sum()} facilities lie {where} and count for no town"
+    text = f"{counted(outside.sum(), 'facility lies', 'facilities lie')} {where}; counted for no town"
     notes.add("facilities.town_outside", outside.sum(), text, facilities["facility_id"][outside])
     return towns
 

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from circle15.errors import Notes
+from circle15.errors import Notes, counted
 from circle15.network.graph import PUBLIC, Network
 from circle15.units import FloatArray
 
@@ -70,7 +70,8 @@ def find_entrances(
         notes.add(
             f"facilities.{network.mode}.areas_not_crossed",
             count,
-            f"{network.mode}: {count} facility areas have a part that no street crosses; it is entered where its "
+            f"{network.mode}: {counted(count, 'facility area has', 'facility areas have')} "
+            "a part that no street crosses; it is entered where its "
             "boundary is nearest to one. Give entrances as points where they are known",
         )
     xy = np.concatenate([part[0] for part in parts])

@@ -9,7 +9,7 @@ import shapely
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from circle15.errors import InputError, Notes, Problem
+from circle15.errors import InputError, Notes, Problem, counted
 from circle15.network.contract import chain_vertices, find_chains
 from circle15.tables import BACKWARD, FORWARD, Streets
 from circle15.units import FloatArray, travel_time_s
@@ -415,8 +415,9 @@ def note_components(
     notes.add(
         f"network.{mode}.small_components",
         dropped,
-        f"{mode}: {dropped} separate pieces of the network with fewer than {min_nodes} nodes were dropped "
-        f"({int(components.size[gone].sum())} nodes, {length_m[gone[components.label]].sum() / 1000:.1f} km of "
+        f"{mode}: {counted(dropped, 'separate piece', 'separate pieces')} of the network with fewer than {min_nodes} "
+        f"nodes, dropped ({counted(int(components.size[gone].sum()), 'node', 'nodes')}, "
+        f"{length_m[gone[components.label]].sum() / 1000:.1f} km of "
         f"{length_m.sum() / 1000:.1f} km); what lies there snaps to the rest or counts as off the network",
     )
     others = int(np.count_nonzero(components.stays)) - 1

@@ -14,7 +14,7 @@ import shapely
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from circle15.errors import Notes
+from circle15.errors import Notes, counted
 from circle15.network.compounds import is_inside
 from circle15.network.graph import Network
 from circle15.stages.read import build_networks
@@ -61,15 +61,16 @@ def _note_committees(run: Run, inputs: Inputs, networks: Networks, mode: str, as
     run.notes.add(
         f"committees.{mode}.off_network",
         int(off.sum()),
-        f"{mode}: {int(off.sum())} committees lie more than {run.config.network.max_snap_m:g} m from the network; "
-        "they are unknown",
+        f"{mode}: {counted(int(off.sum()), 'committee lies', 'committees lie')} "
+        f"more than {run.config.network.max_snap_m:g} m from the network; verdicts there are unknown",
         ids[off],
     )
     inside = asked & is_inside(networks.of[mode], snapped)
     run.notes.add(
         f"committees.{mode}.in_compounds",
         int(inside.sum()),
-        f"{mode}: {int(inside.sum())} committees lie in compounds; their people leave by the gates",
+        f"{mode}: {counted(int(inside.sum()), 'committee lies', 'committees lie')} "
+        "in compounds; their people leave by the gates",
         ids[inside],
     )
 
@@ -82,7 +83,7 @@ def _note_cells(run: Run, inputs: Inputs, networks: Networks, mode: str, asked: 
     run.notes.add(
         f"population.{mode}.off_network",
         len(off),
-        f"{mode}: {inputs.persons[off].sum():,.0f} people ({len(off)} cells) live more than "
+        f"{mode}: {inputs.persons[off].sum():,.0f} people ({counted(len(off), 'cell', 'cells')}) live more than "
         f"{run.config.network.max_snap_m:g} m from the network; they leave both sides of the population rates",
         inputs.cells["cell_id"].to_numpy()[off],
     )
@@ -182,7 +183,8 @@ def doubt_study_area(run: Run, inputs: Inputs) -> None:
         for i in far[np.argsort(-away_m[far], kind="stable")]
     ]
     text = (
-        f"{len(far)} facilities lie more than {reach_m / METRES_PER_KM:,.1f} km from every committee, farther than "
+        f"{counted(len(far), 'facility lies', 'facilities lie')} "
+        f"more than {reach_m / METRES_PER_KM:,.1f} km from every committee, farther than "
         "anybody gets within the service circle; a straight line"
     )
     run.notes.add("facilities.outside_study_area", len(far), text, rows)

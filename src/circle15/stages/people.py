@@ -12,6 +12,7 @@ import numpy.typing as npt
 import shapely
 
 from circle15.assess.coverage import ASSIGNED, OFF_NETWORK, OUTSIDE
+from circle15.errors import counted
 from circle15.inputs.census import PLACED, UNTOLD, read_census, scale_to_census
 from circle15.inputs.committees import cells_in_areas, choose_centres
 from circle15.inputs.land import land_km2, read_water
@@ -49,8 +50,8 @@ def place_people(run: Run, inputs: Inputs, networks: Networks) -> Inputs:
         run.notes.add(
             f"population.{name}",
             int(lost.sum()),
-            f"{inputs.persons[lost].sum():,.0f} of {inputs.persons.sum():,.0f} people ({int(lost.sum())} cells) live "
-            f"{text}; they are counted, and in nobody's rate",
+            f"{inputs.persons[lost].sum():,.0f} of {inputs.persons.sum():,.0f} people "
+            f"({counted(int(lost.sum()), 'cell', 'cells')}) live {text}; they are counted, and in nobody's rate",
         )
     return inputs
 

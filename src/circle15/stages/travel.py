@@ -10,6 +10,7 @@ import numpy.typing as npt
 import shapely
 
 from circle15.cache import hash_of
+from circle15.errors import counted
 from circle15.network.catchment import CatchmentPairs, catchment_pairs
 from circle15.network.compounds import add_inside, is_inside
 from circle15.network.entrances import find_entrances
@@ -160,7 +161,8 @@ def _cells(
     run.notes.add(
         f"population.{mode}.off_network",
         int(off.sum()),
-        f"{mode}: {inputs.persons[rows][off].sum():,.0f} people ({int(off.sum())} cells) live more than "
+        f"{mode}: {inputs.persons[rows][off].sum():,.0f} people ({counted(int(off.sum()), 'cell', 'cells')}) "
+        "live more than "
         f"{run.config.network.max_snap_m:g} m from the network; they leave both sides of the population rates",
     )
     return rows, cells, xy
@@ -224,14 +226,16 @@ def _places(run: Run, inputs: Inputs, networks: Networks, mode: str) -> Places:
     run.notes.add(
         f"facilities.{mode}.entrances_off_network",
         int(shut.sum()),
-        f"{mode}: {int(shut.sum())} entrances lie more than {limit_m:g} m from the network; "
+        f"{mode}: {counted(int(shut.sum()), 'entrance lies', 'entrances lie')} "
+        f"more than {limit_m:g} m from the network; "
         "their facilities are reached by the others only",
         table["facility_id"].to_numpy()[places.facility[shut]],
     )
     run.notes.add(
         f"facilities.{mode}.off_network",
         len(lost),
-        f"{mode}: {len(lost)} facilities lie more than {limit_m:g} m from the network and can't be reached; "
+        f"{mode}: {counted(len(lost), 'facility lies', 'facilities lie')} "
+        f"more than {limit_m:g} m from the network and can't be reached; "
         "a committee that would fail with one of them in straight-line range is unknown",
         table["facility_id"].to_numpy()[lost],
     )
@@ -253,15 +257,16 @@ def _note_committees(run: Run, inputs: Inputs, router: Router, mode: str) -> Non
     run.notes.add(
         f"committees.{mode}.off_network",
         int(off.sum()),
-        f"{mode}: {int(off.sum())} committees lie more than {run.config.network.max_snap_m:g} m from the network; "
-        "they are unknown",
+        f"{mode}: {counted(int(off.sum()), 'committee lies', 'committees lie')} "
+        f"more than {run.config.network.max_snap_m:g} m from the network; verdicts there are unknown",
         inputs.committees["committee_id"].to_numpy()[off],
     )
     inside = np.isfinite(router.limit_s) & is_inside(router.network, router.origins)
     run.notes.add(
         f"committees.{mode}.in_compounds",
         int(inside.sum()),
-        f"{mode}: {int(inside.sum())} committees lie in compounds; their people leave by the gates",
+        f"{mode}: {counted(int(inside.sum()), 'committee lies', 'committees lie')} "
+        "in compounds; their people leave by the gates",
         inputs.committees["committee_id"].to_numpy()[inside],
     )
 
