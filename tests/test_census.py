@@ -267,4 +267,4 @@ def test_people_are_placed_then_scaled_and_no_centre_moves(tmp_path):
     assert placed.committees.geometry.iloc[0] == shapely.Point(EAST + 7.5, NORTH)
     assert placed.cells.geometry.iloc[4] == placed.committees.geometry.iloc[1]
     outside = next(n.text for n in run.notes.items if n.code == "population.outside")
-    assert outside.startswith("50 of 96 people (1 cells)")
+    assert outside.startswith("50 of 96 people (1 cell)")
