@@ -145,8 +145,12 @@ def test_the_map_of_projects_counts_those_with_and_without_a_place(runs):
 
 @chinese
 def test_the_source_line_names_run_year_standard_and_streets(runs):
-    line = "sample · 2023 · standard pudong-2021 · streets: network.osm.pbf © OpenStreetMap contributors"
+    line = (
+        "sample · 2023 · standard pudong-2021 (reconstructed) · streets: network.osm.pbf © OpenStreetMap contributors"
+    )
     assert any(text.startswith(line) for text in said(drawing(runs["compute"]).matrices()["matrix"]()))
+    projected = "sample · 2025, with the projects · standard pudong-2021 (reconstructed) · "
+    assert any(text.startswith(projected) for text in said(drawing(runs["verify"]).matrices()["matrix"]()))
 
 
 def test_whole_percents_are_rounded_down():

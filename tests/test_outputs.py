@@ -43,6 +43,9 @@ NAN = float("nan")
 class Label:
     id: str = "test-2021"
     sha256: str = "ab" * 32
+    zh: str = "标准"
+    en: str = "Standard"
+    status: str = "draft"
 
 
 def make_config(**run) -> Config:
@@ -497,7 +500,13 @@ def test_run_json_tells_the_run(out):
     assert document["as_of"] == 2023
     assert document["counts"] == {"committees": 3}
     assert document["people"] == {"total": None}
-    assert document["standard"] == {"id": "test-2021", "sha256": "ab" * 32}
+    assert document["standard"] == {
+        "id": "test-2021",
+        "sha256": "ab" * 32,
+        "zh": "标准",
+        "en": "Standard",
+        "status": "draft",
+    }
     assert document["configuration"]["run"]["out"] == "out/test"
     assert document["outputs"] == files
     assert document["rows"]["verdicts"] == 4

@@ -381,7 +381,7 @@ def test_a_towns_page(towns):
     assert "<script>" not in page
     assert lines[0] == r"# T/1 &lt;script&gt;alert(1)&lt;/script&gt; · 一街镇一策"
     assert "state of 2023 · proved for the end of 2026" in page
-    assert "| items 项目达标率 | 50.0 % | 100.0 % |" in lines
+    assert "| items 单项达标率 | 50.0 % | 100.0 % |" in lines
     assert "| committees 居村委达标率 | 0.0 % | 100.0 % |" in lines
     # of 30 person × type pairs the 15 of b are covered
     assert "| people 人口覆盖率 | 50.0 % | 100.0 % |" in lines
@@ -412,7 +412,7 @@ def test_what_stays_open_and_what_was_opened(towns):
     assert "| b | 1 | 0 | 1 | 40 |" in third
     # 1900 m at 4 km/h
     assert "| C3 (C3) | b | too\\_far | 28.5 | 15 |" in third
-    assert "| items 项目达标率 | 0.0 % | 50.0 % |" in third
+    assert "| items 单项达标率 | 0.0 % | 50.0 % |" in third
 
 
 def test_a_town_without_gaps(towns):
@@ -447,7 +447,7 @@ def test_an_empty_ledger_is_a_plan(tmp_path):
         assert "No project in this town." in page
     assert "| C1 (C1) | a | too\\_far | 22.5 | 15 |" in run.page("T1")
     assert "| C3 (C3) | a | too\\_far | 19.5 | 15 |" in run.page("T1")
-    assert "| items 项目达标率 | 100.0 % | 100.0 % |" in run.page("T2")
+    assert "| items 单项达标率 | 100.0 % | 100.0 % |" in run.page("T2")
 
 
 # the command, and the plan itself -----------------------------------------------------------------------------------

@@ -198,7 +198,7 @@ def test_the_dictionary_has_every_column_of_every_layer(path, planned):
         ]
         assert list(zip(told["table"], told["column"], strict=True)) == there
     row = rows_of(path, "data_dictionary").set_index(["table", "column"]).loc[("towns", "item_rate")]
-    assert (row["kind"], row["title_zh"], row["title_en"]) == ("rate", "项目达标率", "Item rate")
+    assert (row["kind"], row["title_zh"], row["title_en"]) == ("rate", "单项达标率", "Item rate")
 
 
 # Drawn -------------------------------------------------------------------------------------------------------------

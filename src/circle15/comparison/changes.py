@@ -1,5 +1,6 @@
 """Two runs beside each other: rates, items whose verdict changed, facilities that came and went."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 import shapely
 
 from circle15.comparison.pairing import Pairs, committees_of
+from circle15.report.facts import ITEM_COUNTS
 from circle15.report.reading import RunFolder
 from circle15.stages.changes import KEYS, RATE_COLUMNS, decided_items
 
@@ -84,6 +86,18 @@ def item_tables(a: RunFolder, b: RunFolder, pairs: Pairs, types: Sequence[str]) 
     wanted = index.get_level_values(0).isin(list(pairs.same)) & index.get_level_values(1).isin(list(types))
     index = index[wanted].sort_values()
     return old.loc[index], new.loc[index]
+
+
+def item_count(run: RunFolder) -> int:
+    """Return how many items a run's rates are of, exempt ones included."""
+    district = run.table("district")
+    return int(district[list(ITEM_COUNTS.values())].to_numpy(dtype=np.float64).sum())
+
+
+def item_rate(verdicts: pd.Series) -> float:
+    """Return the share of 1 of items that pass, of those that could be judged; NaN if there are none."""
+    passed, failed = (int((verdicts == one).sum()) for one in ("pass", "fail"))
+    return passed / (passed + failed) if passed + failed else math.nan
 
 
 def change_table(

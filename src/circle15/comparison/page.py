@@ -123,7 +123,13 @@ class _Words:
         """Return the district's rates of both runs, a line each."""
         rates = self.found.tables["rates"]
         rows = _records(rates[rates["by"] == "district"])
-        return [f"{self.t[name]}{self.t['colon']}{self.rates(row, name)}" for row in rows for name in RATES]
+        own = [f"{self.t[name]}{self.t['colon']}{self.rates(row, name)}" for row in rows for name in RATES]
+        if self.found.alike:
+            return own
+        a, b = self.found.common_rates
+        told = "" if math.isnan(b - a) else f" ({self.points(100 * (b - a))})"
+        common = f"{self.t['common_rate']}{self.t['colon']}{text_of_rate(a)} → {text_of_rate(b)}{told}"
+        return [common, self.t["own_rates"], *own]
 
     def why(self) -> str:
         """Return why there are no causes; ``""`` if there are."""
@@ -160,13 +166,15 @@ class _Words:
         return f"{value:+.{places}f} {self.t['points']}" if round(value, 4) else f"±0 {self.t['points']}"
 
     def rate_rows(self, table: pd.DataFrame) -> list[dict[str, Any]]:
-        rows = []
+        rows, whole = [], not (self.found.pairs.only_a or self.found.pairs.only_b)
         for row in _records(table):
             counts = {name: _counts(row, name) for name in ("passed", "failed", "unknown")}
             rates = {name: (text_of_rate(row[f"a_{name}"]), text_of_rate(row[f"b_{name}"])) for name in RATES}
             points = {name: self.points(row[f"points_{name.removesuffix('_rate')}"]) for name in RATES}
             name = row[f"name_{self.lang}"] or row["key"] or self.t["all"]
-            sign = {n: _sign(row[f"points_{n.removesuffix('_rate')}"]) for n in RATES}
+            # a rate of other items is no better or worse
+            comparable = self.found.alike or (row["by"] == "type" and whole)
+            sign = {n: _sign(row[f"points_{n.removesuffix('_rate')}"]) if comparable else OTHER for n in RATES}
             rows.append({"name": name, "counts": counts, "rates": rates, "points": points, "sign": sign})
         return rows
 

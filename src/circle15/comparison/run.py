@@ -13,7 +13,14 @@ import pandas as pd
 from circle15 import __version__
 from circle15.cache import code_key, open_cache, trim
 from circle15.comparison.causes import CAUSE_COLUMNS, Causes, Reruns, attribute
-from circle15.comparison.changes import change_table, facility_table, item_tables, rate_table
+from circle15.comparison.changes import (
+    change_table,
+    facility_table,
+    item_count,
+    item_rate,
+    item_tables,
+    rate_table,
+)
 from circle15.comparison.pairing import Pairs, common_types, pair
 from circle15.comparison.rerun import differing, exchange, items_of, read_kept
 from circle15.errors import Notes
@@ -70,6 +77,10 @@ class Comparison:
         ``changes``, ``rates``, ``causes``, ``facilities``.
     items : int
         How many items both runs judge.
+    alike : bool
+        Whether neither run judges any other: else their rates are of different items.
+    common_rates : tuple of float
+        Item rates of A and B over the items that both judge, as shares of 1; NaN where none could be judged.
     why_no_causes : Why or None
         Why inputs could not be exchanged; None if they were, or no verdict changed.
     reruns : int
@@ -88,6 +99,8 @@ class Comparison:
     types: list[str]
     tables: dict[str, pd.DataFrame]
     items: int
+    alike: bool
+    common_rates: tuple[float, float]
     why_no_causes: Why | None
     reruns: int
     notes: Notes
@@ -158,7 +171,11 @@ def compare(
         changes = changes.assign(cause=found["cause"].to_numpy(), step=found["step"].to_numpy())
     groups = pd.DataFrame(columns=list(CAUSE_COLUMNS)) if causes is None else causes.groups
     tables = {"changes": changes, "rates": rate_table(a, b), "causes": groups, "facilities": facilities}
-    comparison = Comparison(a, b, pairs, types, tables, len(before), why, reruns, notes, timings=clock.timings)
+    alike = all(item_count(run) == len(before) for run in (a, b))
+    rates = item_rate(before["verdict"]), item_rate(after["verdict"])
+    comparison = Comparison(
+        a, b, pairs, types, tables, len(before), alike, rates, why, reruns, notes, timings=clock.timings
+    )
     if out is None:
         return comparison
     return dataclasses.replace(comparison, files=_write(comparison, out, lang, mapping, began, bom=bom))
@@ -253,6 +270,7 @@ class _Manifest:
                 "runs": {"a": label_of(found.a), "b": label_of(found.b)},
                 "counts": {
                     "items": found.items,
+                    "alike": found.alike,
                     "committees": len(found.pairs.same),
                     "types": len(found.types),
                     "only_a": list(found.pairs.only_a),

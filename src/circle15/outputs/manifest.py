@@ -20,7 +20,7 @@ from circle15.config import LedgerConfig
 from circle15.errors import Note, Notes
 
 RUN_JSON = "run.json"
-FORMAT = 1
+FORMAT = 2
 """Of a run's folder: it counts up when tables or columns that are read again change their name or meaning."""
 PLANNING = {"candidates", "projects", "suggest", "plan"}
 """Sections of a configuration that a detection does not read."""
@@ -39,6 +39,18 @@ class StandardLabel(Protocol):
     def sha256(self) -> str:
         """Hash of its file."""
 
+    @property
+    def zh(self) -> str:
+        """What it is called in Chinese."""
+
+    @property
+    def en(self) -> str:
+        """What it is called in English."""
+
+    @property
+    def status(self) -> str:
+        """Whether its text is ``official``, ``reconstructed`` or a ``draft``."""
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -49,7 +61,7 @@ class Manifest:
     config : LedgerConfig
         The configuration after the command line's overrides.
     standard : StandardLabel
-        The standard, with ``id`` and ``sha256``.
+        The standard.
     inputs : mapping of str to str
         Input file as the configuration names it → sha256; mappings included.
     code : str
@@ -146,7 +158,7 @@ class Manifest:
             "configuration": self.config.model_dump(
                 mode="json", exclude_none=True, exclude=PLANNING if self.command == "compute" else set()
             ),
-            "standard": {"id": self.standard.id, "sha256": self.standard.sha256},
+            "standard": {name: getattr(self.standard, name) for name in ("id", "sha256", "zh", "en", "status")},
             "inputs": dict(self.inputs),
             "versions": {**self.versions, **native},
             "bom": self.bom,

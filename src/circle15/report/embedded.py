@@ -56,6 +56,7 @@ def embed(facts: Facts) -> dict[str, Any]:
     document |= _requirements(facts, document["facilities"]["id"])
     document["gaps"] = _gaps(facts, document)
     document["search_factor"] = SEARCH_FACTOR
+    document["currency"] = facts.currency
     document["steps"] = {"bounds": list(STEPS), "labels": step_labels()}
     return document
 
@@ -237,7 +238,7 @@ def _requirements(facts: Facts, facility_ids: list[str]) -> dict[str, Any]:
             }
         )
     book = load_dictionary()
-    units = sorted({one["unit"] for one in found} - {""})
+    units = sorted({str(one["unit"]) for one in found} - {""})
     codes = {one: book.code(one) for one in (*reasons, *VERDICTS, *TRAVEL_MODES, *units)}
     return {
         "requirements": found,
@@ -276,8 +277,9 @@ def _projects(facts: Facts, corner: FloatArray) -> list[dict[str, Any]] | None:
     x, y = _places(layer.geometry, corner)
     columns = ("project_id", "action", "type_id", "town_id", "means", "status", "department", "name", "facility_id")
     text = layer[list(columns)].fillna("")
-    years = {name: _whole(pd.to_numeric(layer[name])) for name in ("start_year", "open_year")}
-    numbers = {name: _whole(pd.to_numeric(layer[name])) for name in ("closes", "people", "cost")}
+    years = {name: _whole(pd.to_numeric(layer[name])) for name in ("plan_year", "start_year", "open_year")}
+    numbers: dict[str, list[Any]] = {name: _whole(pd.to_numeric(layer[name])) for name in ("closes", "people")}
+    numbers["cost"] = [None if np.isnan(one) else round(one, 1) for one in pd.to_numeric(layer["cost"]).tolist()]
     applied = layer["applied"].astype(bool).tolist()
     others = years | numbers | {"x": x, "y": y, "applied": applied}
     return [row | {name: values[n] for name, values in others.items()} for n, row in enumerate(_rows(text))]

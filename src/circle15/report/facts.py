@@ -44,6 +44,11 @@ class Facts:
         table: pd.DataFrame = layer.assign(**texts).sort_values("committee_id").reset_index(drop=True)
         return table
 
+    @property
+    def currency(self) -> str:
+        """What costs are counted in; ``""`` where the configuration doesn't say."""
+        return str(self.run.document["configuration"].get("suggest", {}).get("currency", ""))
+
     @cached_property
     def towns(self) -> list[str]:
         """The towns' ids, in order."""
@@ -92,6 +97,15 @@ class Facts:
         """The types whose items make the rates."""
         types = self.run.table("types")
         return types.loc[types["headline"].astype(bool), "type_id"].tolist()
+
+    @cached_property
+    def facility_names(self) -> dict[str, str]:
+        """The facilities that have a name, by id."""
+        layer = self.run.layers.get("facilities")
+        if layer is None:
+            return {}
+        named = layer[layer["name"].fillna("") != ""]
+        return dict(zip(named["facility_id"], named["name"], strict=True))
 
     @cached_property
     def matrix(self) -> pd.DataFrame:

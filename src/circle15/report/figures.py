@@ -311,9 +311,20 @@ class _Drawing:
         streets = str(document["configuration"].get("network", {}).get("source", "–"))
         osm = ATTRIBUTION if any(str(name).lower().endswith(OSM) for name in document["inputs"]) else ""
         return self.words["source"].format(
-            run=short(self.run.name, 40), year=self.run.as_of, standard=document["standard"]["id"], osm=osm,
+            run=short(self.run.name, 40), year=self._year, standard=self._standard, osm=osm,
             streets=short(Path(streets).name, 40), version=document["circle15"],
         )  # fmt: skip
+
+    @property
+    def _year(self) -> str:
+        """The year of the rates, and that projects are in them: a projection must not read as what is."""
+        key = "year_projected" if len(self.run.table("effects")) else "year"
+        return self.words[key].format(year=self.run.as_of)
+
+    @property
+    def _standard(self) -> str:
+        label = self.run.document["standard"]
+        return str(label["id"]) + self.words[f"standard_{label['status']}"]
 
     def _counted(self, label: str, count: int) -> str:
         opening, closing = BRACKETS[self.lang]

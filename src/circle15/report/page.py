@@ -52,7 +52,7 @@ def page_html(facts: Facts, lang: Lang) -> str:
             lead=_lead(facts),
             domains=_domain_rows(facts),
             effects=effects,
-            effects_lead=_effects_lead(facts),
+            effects_lead=changes_lead(facts),
             milestones=_milestones(facts),
             told_in=_told_in(facts),
             programme=records(run.table("programme")),
@@ -66,8 +66,7 @@ def page_html(facts: Facts, lang: Lang) -> str:
             people=_people(facts),
             codes=_codes_used(facts),
             inputs=sorted(run.document["inputs"].items()),
-            standard_sha256=run.document["standard"]["sha256"],
-            fingerprint=run.document["fingerprint"],
+            sources_line=_sources_line(facts),
             data=script_json(embed(facts)),
             script_texts=script_json(_script_texts()),
             leaflet_js=Markup(_asset("leaflet-1.9.4/leaflet.js").replace("//# sourceMappingURL=leaflet.js.map", "")),  # noqa: S704 - our own file
@@ -79,6 +78,7 @@ def page_html(facts: Facts, lang: Lang) -> str:
 def common(facts: Facts, lang: Lang) -> dict[str, Any]:
     """Return what every template asks for."""
     run = facts.run
+    currency = facts.currency
     return {
         "lang": lang,
         "html_lang": HTML_LANG[lang],
@@ -87,13 +87,25 @@ def common(facts: Facts, lang: Lang) -> dict[str, Any]:
         "as_of": year_label(facts),
         "year": run.as_of,
         "command": run.command,
-        "standard": run.document["standard"]["id"],
+        "standard_line": _standard_line(facts),
+        "currency": both(f"（{currency}）", f" ({currency})") if currency else "",
         "css": Markup(page_css()),  # noqa: S704 - our own file and colours
         "plain": lambda key, which=lang: texts("page", which)[key],
         "t": text,
         "whole": whole,
+        "year_of": year_of,
+        "footer_line": both(
+            *(
+                texts("page", one)["footer_line"].format(
+                    command=f"circle15 {run.command}", version=run.document["circle15"]
+                )
+                for one in LANGS
+            )
+        ),
         "number": number,
+        "money": money,
         "percent": text_of_rate,
+        "milestone_value": milestone_value,
         "text_of_percent": text_of_percent,
         "width": lambda rate: 0 if math.isnan(rate) else math.floor(rate * 1000) / 10,
         "code_name": code_name,
@@ -139,7 +151,24 @@ def label_of(name: Name) -> Markup:
 
 def whole(value: float | None) -> str:
     """Return a number without decimals, thousands apart; ``–`` for none."""
-    return "–" if value is None or pd.isna(value) else f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.0f}"  # noqa: PLR2004
+    return "–" if value is None or pd.isna(value) else f"{value:,.0f}"
+
+
+def year_of(value: float | None) -> str:
+    """Return a year; ``–`` for none."""
+    return "–" if value is None or pd.isna(value) else f"{value:.0f}"
+
+
+def money(value: float | None) -> str:
+    """Return a sum of money with one decimal, thousands apart; ``–`` for none."""
+    return "–" if value is None or pd.isna(value) else f"{value:,.1f}"
+
+
+def milestone_value(row: Mapping[str, Any], column: str) -> str:
+    """Return a milestone's percent: rates of items are rounded down as everywhere, shares of projects as plans do."""
+    if row["basis"] == "items":
+        return text_of_rate(row[column] / 100.0)
+    return text_of_percent(row[column], row["target"])
 
 
 def number(value: float | None) -> str:
@@ -215,11 +244,21 @@ def _cards(facts: Facts) -> list[dict[str, Any]]:
     district = records(facts.run.table("district"))
     row = district[0] if district else dict.fromkeys(("item_rate", "committee_rate", "population_rate"), math.nan)
     rates = {"items": "item_rate", "committees": "committee_rate", "people": "population_rate"}
+    before = next((one for one in _effects(facts) if one["state"] == "before"), None)
     cards = [
-        {"what": text(f"card_{key}"), "figure": text_of_rate(row[column]), "more": text(f"card_{key}_more")}
+        {
+            "what": text(f"card_{key}"),
+            "figure": text_of_rate(row[column]),
+            "before": "" if before is None else text_of_rate(before[column]),
+            "more": text(f"card_{key}_more"),
+        }
         for key, column in rates.items()
     ]
-    gaps = {"what": text("card_gaps"), "figure": whole(len(facts.run.table("gaps"))), "more": text("card_gaps_more")}
+    gaps: dict[str, Any] = {
+        "what": text("card_gaps"),
+        "figure": whole(len(facts.run.table("gaps"))),
+        "more": text("card_gaps_more"),
+    }
     return [*cards, gaps, _target_card(facts)]
 
 
@@ -234,7 +273,8 @@ def _target_card(facts: Facts) -> dict[str, Any]:
 
 
 def _lead(facts: Facts) -> Markup:
-    """Return the headline rate held against its target, where the standard has one."""
+    """Return the headline rate held against its target, where the standard has one, and of when it is."""
+    when = "lead_projected" if len(facts.run.table("effects")) else "lead_now"
     targets = facts.run.table("targets")
     overall = targets[targets["measured_by"] == "item_rate"] if len(targets) else targets
     parts = []
@@ -242,7 +282,11 @@ def _lead(facts: Facts) -> Markup:
         names = {"zh": row["name_zh"], "en": row["name_en"]}
         said = {
             lang: texts("page", lang)["lead"].format(
-                name=names[lang], year=whole(row["due"]), value=number(row["value"])
+                name=names[lang],
+                year=f"{row['due']:.0f}",
+                value=number(row["value"]),
+                measured=text_of_rate(row["measured"] / 100.0),
+                when=texts("page", lang)[when].format(year=facts.run.as_of),
             )
             for lang in LANGS
         }
@@ -267,8 +311,11 @@ def _effects(facts: Facts) -> list[dict[str, Any]]:
     return rows
 
 
-def _effects_lead(facts: Facts) -> Markup:
+def changes_lead(facts: Facts, town: str | None = None) -> Markup:
+    """Return what became of the gaps, of the district or of one town; empty without a ledger."""
     status = facts.run.table("changes")
+    if town is not None and len(status):
+        status = status[status["town_id"] == town]
     if not len(status):
         return Markup("")
     counts = status["status"].value_counts()
@@ -277,6 +324,13 @@ def _effects_lead(facts: Facts) -> Markup:
 
 def _milestones(facts: Facts) -> list[dict[str, Any]]:
     return [row | {"label": both(row["name_zh"], row["name_en"])} for row in records(facts.run.table("milestones"))]
+
+
+def starts_in(row: Mapping[str, Any]) -> Markup | str:
+    """Return in which year a project starts; by the plan, where it has no other."""
+    if pd.isna(row["start_year"]) and not pd.isna(row["plan_year"]):
+        return both(*(texts("page", lang)["by_plan_year"].format(year=year_of(row["plan_year"])) for lang in LANGS))
+    return year_of(row["start_year"])
 
 
 def _told_in(facts: Facts) -> Markup:
@@ -291,24 +345,34 @@ def step_of(rate: float) -> int | str:
 
 
 def _matrix(facts: Facts) -> dict[str, Any]:
-    """Return the rates of towns and types as rows and columns, the longer of the two downwards: paper is upright."""
-    towns, types = [both(one, one) for one in facts.towns], [label_of(one) for one in facts.types]
+    """Return the rates of towns and types as rows and columns, the longer of the two downwards: paper is upright.
+
+    Types that count in no rate come last, and are marked: they have no gaps that a click could list.
+    """
+    counted = [one.id in facts.headline for one in facts.types]
+    order = np.argsort(~np.array(counted, dtype=bool), kind="stable")
+    towns = [{"label": both(one, one), "counted": True} for one in facts.towns]
+    types = [{"label": label_of(facts.types[n]), "counted": counted[n]} for n in order]
     rates = facts.matrix.to_numpy(dtype=np.float64)
     upright = len(towns) >= len(types)
-    heads, labels = (types, towns) if upright else (towns, types)
+    heads, firsts = (types, towns) if upright else (towns, types)
     rows = []
-    for n, row in enumerate(rates if upright else rates.T):
-        cells = [
-            {
-                "step": step_of(rate),
-                "text": text_of_rate(rate).removesuffix(" %"),
-                "town": n if upright else m,
-                "type": m if upright else n,
-            }
-            for m, rate in enumerate(row.tolist())
-        ]
-        rows.append({"label": labels[n], "cells": cells})
-    return {"corner": text("town" if upright else "type"), "heads": heads, "rows": rows, "turned": upright}
+    for n, first in enumerate(firsts):
+        cells = []
+        for m in range(len(heads)):
+            town, number = (n, order[m]) if upright else (m, order[n])
+            rate = float(rates[town, number])
+            text_of = text_of_rate(rate).removesuffix(" %")
+            own = {"town": town, "type": int(number), "counted": counted[number]}
+            cells.append({"step": step_of(rate), "text": text_of, **own})
+        rows.append({**first, "cells": cells})
+    return {
+        "corner": text("town" if upright else "type"),
+        "heads": heads,
+        "rows": rows,
+        "turned": upright,
+        "some_uncounted": not all(counted),
+    }
 
 
 def _domain_pages(facts: Facts) -> list[dict[str, Any]]:
@@ -380,8 +444,36 @@ def _people(facts: Facts) -> Markup | str:
     people = facts.run.document.get("people") or {}
     if not people.get("total"):
         return ""
-    parts = [Markup("{} {}").format(text(key), whole(people[key])) for key in ("assigned", "outside", "off_network")]
-    return Markup("{}: {} ({})").format(text("people_balance"), whole(people["total"]), Markup(", ").join(parts))
+    said = {}
+    for lang in LANGS:
+        words = texts("page", lang)
+        parts = (f"{words[key]} {whole(people[key])}" for key in ("assigned", "outside", "off_network"))
+        said[lang] = words["people_line"].format(total=whole(people["total"]), parts=words["comma"].join(parts))
+    return both(said["zh"], said["en"])
+
+
+def _standard_line(facts: Facts) -> Markup:
+    """Return what the standard is called, and whether its text is the official one."""
+    label = facts.run.document["standard"]
+    said = {
+        lang: texts("page", lang)["standard_line"].format(
+            title=label[lang], status=texts("page", lang)[f"standard_{label['status']}"]
+        )
+        for lang in LANGS
+    }
+    return both(said["zh"], said["en"])
+
+
+def _sources_line(facts: Facts) -> Markup:
+    document = facts.run.document
+    own = {
+        "standard": document["standard"]["id"],
+        "sha256": document["standard"]["sha256"][:16],
+        "command": f"circle15 {facts.run.command}",
+        "version": document["circle15"],
+        "fingerprint": document["fingerprint"][:16],
+    }
+    return both(*(texts("page", lang)["sources_line"].format(**own) for lang in LANGS))
 
 
 def _codes_used(facts: Facts) -> list[str]:

@@ -12,7 +12,7 @@ from circle15.network.survey import SEARCH_FACTOR
 from circle15.outputs.dictionary import Lang
 from circle15.report.embedded import AREA_TOLERANCE_M
 from circle15.report.facts import ITEM_COUNTS, Facts
-from circle15.report.page import both, common, label_of, records, template, text
+from circle15.report.page import both, changes_lead, common, label_of, records, starts_in, template, text
 from circle15.tables import TOO_FAR, VERDICTS
 from circle15.units import SECONDS_PER_MINUTE
 
@@ -34,9 +34,10 @@ def town_html(facts: Facts, town: str, lang: Lang, back: str) -> str:
     """
     run = facts.run
     committees = facts.committees[facts.committees["town_id"] == town]
-    projects = None
+    projects, cost = None, math.nan
     if "projects" in run.layers:
         projects = _projects(facts, town)
+        cost = sum(row["cost"] for row in projects if not math.isnan(row["cost"]))
     return template("town.html.j2").render(
         **common(facts, lang),
         town=town,
@@ -46,6 +47,8 @@ def town_html(facts: Facts, town: str, lang: Lang, back: str) -> str:
         verdicts=VERDICTS,
         gaps=_gaps(facts, town),
         projects=projects,
+        cost=cost,
+        changes=changes_lead(facts, town),
         types=_types(facts, town),
         committees=[{"population": None} | row for row in records(committees.drop(columns="geometry"))],
     )
@@ -73,11 +76,16 @@ def _gaps(facts: Facts, town: str) -> list[dict[str, Any]]:
     gaps, labels = facts.run.table("gaps"), _type_labels(facts)
     own = gaps[gaps["town_id"] == town] if len(gaps) else gaps
     name_of = dict(zip(facts.committees["committee_id"], facts.committees["name"], strict=True))
+    changes = facts.run.table("changes")
+    became = {(row["committee_id"], row["type_id"]): row["status"] for row in records(changes)}
+    facility = facts.facility_names
     return [
         {
             **row,
             "committee": name_of.get(row["committee_id"]) or row["committee_id"],
             "label": labels.get(row["type_id"], row["type_id"]),
+            "change": became.get((row["committee_id"], row["type_id"]), ""),
+            "nearest": facility.get(row["facility_id"], row["facility_id"]),
             "time": _time(row),
             "limit": clock(row["threshold_s"], up=False),
         }
@@ -103,7 +111,9 @@ def clock(seconds: float, *, up: bool) -> str:
 def _projects(facts: Facts, town: str) -> list[dict[str, Any]]:
     table, labels = facts.run.table("projects"), _type_labels(facts)
     own = table[table["town_id"] == town]
-    return [row | {"label": labels.get(row["type_id"], row["type_id"])} for row in records(own)]
+    return [
+        row | {"label": labels.get(row["type_id"], row["type_id"]), "starts": starts_in(row)} for row in records(own)
+    ]
 
 
 def _types(facts: Facts, town: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from circle15.units import SECONDS_PER_MINUTE
 MEANS_ZH = dict(zip(MEANS, ("盘活存量", "复合利用", "规划完善"), strict=True))
 STATUS_ZH = {"planned": "计划", "started": "已启动", "done": "已完成"}
 RATES = {
-    "item_rate": "items 项目达标率",
+    "item_rate": "items 单项达标率",
     "committee_rate": "committees 居村委达标率",
     "population_rate": "people 人口覆盖率",
 }

@@ -213,7 +213,7 @@
     node.replaceChildren(make("h3", {}, C.name[n] || C.id[n]), make("p", {}, make("code", {}, C.id[n]), " ",
       facts.filter(Boolean).join(" · "), " ", mark(C.verdict[n])),
     make("p", { class: "fine" }, D.circles ? (D.circles[n].length ? D.circles[n].map(([mode, s]) =>
-      `${t("circle")}: ${code(mode)} ${Math.round(s / 60)} ${t("minutes")}`).join(" · ") : t("no_circle")) : t("circles_not_here")),
+      t("circle_line").replace("{mode}", code(mode)).replace("{minutes}", Math.round(s / 60))).join(" · ") : t("no_circle")) : t("circles_not_here")),
     make("div", { class: "scroll" }, make("table", {}, head, body)));
   }
 
@@ -249,7 +249,7 @@
         page = 0;
         show();
         table.tHead.rows[0].cells[n].firstChild.focus();
-      } }, t(c.key), n === sort ? (down ? " ▼" : " ▲") : "")))));
+      } }, t(c.key) + (c.unit ? (lang === "zh" ? `（${c.unit}）` : ` (${c.unit})`) : ""), n === sort ? (down ? " ▼" : " ▲") : "")))));
       table.tBodies[0].replaceChildren(...found.slice(page * size, (page + 1) * size).map((row) => make("tr", {},
         ...columns.map((c) => make("td", { class: c.number ? "n" : c.narrow ? "id" : null }, c.cell ? c.cell(row) : figureOrText(c, row))))));
       const cut = size > PAGE && found.length > size ? ` (${t("printed")} ${figure(size)})` : "";
@@ -302,11 +302,13 @@
     { key: "town", search: true, value: (p) => p.town_id },
     { key: "means", value: (p) => (p.means ? t("code_" + p.means) : "") },
     { key: "status", value: (p) => t("code_" + p.status) },
-    { key: "start_year", number: true, value: (p) => p.start_year, cell: (p) => String(p.start_year ?? "–") },
+    { key: "start_year", number: true, value: (p) => p.start_year ?? p.plan_year, cell: (p) => (p.start_year === null
+      && p.plan_year !== null ? t("by_plan_year").replace("{year}", p.plan_year) : String(p.start_year ?? "–")) },
     { key: "open_year", number: true, value: (p) => p.open_year, cell: (p) => String(p.open_year ?? "–") },
-    { key: "cost", number: true, value: (p) => p.cost },
+    { key: "cost", unit: D.currency, number: true, value: (p) => p.cost, cell: (p) => (p.cost === null ? "–"
+      : p.cost.toLocaleString("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 })) },
     { key: "closes", number: true, value: (p) => p.closes },
-    { key: "people", number: true, value: (p) => p.people },
+    { key: "people_gained", number: true, value: (p) => p.people },
     { key: "department", search: true, value: (p) => p.department, also: (p) => p.project_id },
   ], [["project-town", (p) => p.town_id], ["project-means", (p) => p.means]]);
 
