@@ -1,5 +1,6 @@
 """`compare`: what changed between two runs and by which input, by hand on the street of 3 km."""
 
+import hashlib
 import json
 import re
 
@@ -293,6 +294,96 @@ def test_a_standard_of_other_zones_goes_with_the_committees(tmp_path):
 
 # attribution by itself -----------------------------------------------------------------------------------------------
 
+CODES = """
+name = "m"
+[[types]]
+id = "a"
+confidence = "high"
+any = [{ code = "1" }]
+[[types]]
+id = "x"
+confidence = "high"
+any = [{ code = "2" }]
+"""
+
+
+def coded(config) -> None:
+    """Let the facilities' types be codes of a mapping, which claims what it knows."""
+    (config.parent / "m.toml").write_text(CODES, "utf-8")
+    text = config.read_text("utf-8").replace('type_column = "type"', 'type_column = "type"\nmapping = "m.toml"')
+    config.write_text(text.replace('covers = ["a"]\n', 'columns = { facility_id = "facility_id" }\n'), "utf-8")
+
+
+@pytest.mark.parametrize("other", [0, 5])
+def test_facilities_of_types_that_one_standard_has_come_with_it(tmp_path, other):
+    """The same file: X of code 2 stands at C3, and is only read by the standard that has type x, which provides a.
+
+    With `other`, F was moved by so many metres, too: that turns nothing.
+    """
+    both = [{**F, "type": 1}, {"facility_id": "X", "type": 2, "x": 2800}]
+    moved = [{**both[0], "x": 600 + other}, both[1]]
+    a = run(tmp_path / "a", facilities=both, edit=coded, types=("a",))
+    text = standard(REACH, ("a", "x"), provides={"x": ["a"]})
+    config = district(tmp_path / "b", text, THREE, moved, covers=["a"])
+    coded(config)
+    found = compared(a, Written(config, archive=True).folder)
+    assert changes(found) == {("C3", "a"): ("fail", "pass", "standard", "standard")}
+    assert list(causes(found)) == (["standard", "facilities"] if other else ["standard"])
+    back = compared(found.b.folder, a)
+    assert changes(back) == {("C3", "a"): ("pass", "fail", "standard", "standard")}
+
+
+def test_zones_by_name_are_read_by_the_standard_that_judges(tmp_path):
+    """The same committees, of zone 城 or 镇; B calls them v and u, and gives 镇 12 minutes: 800 m, not 900."""
+
+    def own(names: tuple[str, str], town: int) -> str:
+        zone = '{{ id = "{}", zh = "{}", en = "{}", modes = {{ residents = "walk", village = "walk" }} }}'
+        zones = ", ".join(zone.format(one, name, f"{name}e") for one, name in zip("uv", names, strict=True))
+        of = dict(zip(names, "uv", strict=True))
+        rule = '{{ zones = ["{}"], minutes = {}, mode = "walk" }}'
+        rules = ", ".join((rule.format(of["城"], 15), rule.format(of["镇"], town)))
+        asked = f'{{ id = "a.r", kind = "reach", type = "a", headline = true, clause = "1", rules = [{rules}] }},'
+        text = standard(asked, ("a",))
+        start = text.index("zones = [")
+        return text[:start] + f"zones = [ {zones} ]" + text[text.index("\n", start) :]
+
+    named = [{**THREE[0], "zone": "城"}, {**THREE[1], "zone": "镇"}, {**THREE[2], "zone": "城"}]
+    runs = []
+    for name, text in (("a", own(("城", "镇"), 15)), ("b", own(("镇", "城"), 12))):
+        runs.append(Written(district(tmp_path / name, text, named, [F], covers=["a"]), archive=True).folder)
+    found = compared(*runs)
+    assert changes(found) == {("C2", "a"): ("pass", "fail", "standard", "standard")}
+    assert list(causes(found)) == ["standard"]
+
+
+def test_content_counts_and_not_the_bytes_that_hold_it(tmp_path):
+    """The same tables, written by another version of a library; a comment in the standard; a committee's name."""
+    renamed = [{**one, "name": f"new {n}"} for n, one in enumerate(THREE)]
+    a, b = run(tmp_path / "a"), run(tmp_path / "b", f"# a comment\n{TIGHT}", committees=renamed)
+    path = b / "archive" / "facilities.parquet"
+    gpd.read_parquet(path).to_parquet(path, compression="gzip")
+    document = json.loads((b / "run.json").read_text("utf-8"))
+    document["outputs"]["archive/facilities.parquet"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (b / "run.json").write_text(json.dumps(document), "utf-8")
+    assert list(causes(compared(a, b))) == ["standard"]
+
+
+def test_what_only_the_program_changed(tmp_path):
+    """The very same inputs, and the first run's verdicts are those of another version."""
+    a, b = run(tmp_path / "a"), run(tmp_path / "b")
+    path = a / "csv" / "verdicts.csv"
+    lines = path.read_text("utf-8").splitlines()
+    assert [line.split(",")[5] for line in lines[1:]] == ["pass", "pass", "fail"]
+    lines[1] = lines[1].replace(",pass,within,", ",fail,too_far,")
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    document = json.loads((a / "run.json").read_text("utf-8"))
+    document["outputs"]["csv/verdicts.csv"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    document["code"] = "of another version"
+    (a / "run.json").write_text(json.dumps(document), "utf-8")
+    found = compared(a, b)
+    assert changes(found) == {("C1", "a"): ("fail", "pass", "program", "program")}
+
+
 VERDICT = st.sampled_from(["pass", "fail", "unknown", "exempt"])
 
 
@@ -462,9 +553,8 @@ def test_other_committees_need_a_mapping(tmp_path):
     assert [(p.where, p.rows) for p in error.value.problems] == [(str(a), ("C3",)), (str(b), ("N3",))]
     assert all("--mapping" in p.remedy for p in error.value.problems)
     found = compared(a, b, mapping=mapping(tmp_path, ("C3", "N3")))
-    # the boundary differs by a name, which turns nothing
     assert changes(found) == {("C2", "a"): ("pass", "fail", "standard", "standard")}
-    assert causes(found)["boundary"]["alone"] == 0
+    assert list(causes(found)) == ["standard"]  # another id is no other committee: the mapping says so
     assert found.items == 3
 
 

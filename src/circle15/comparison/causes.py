@@ -109,7 +109,9 @@ def attribute(before: pd.Series, after: pd.Series, groups: Sequence[Groups], rer
     changed = was != now
     ours = changed & (start == was) & (end == now)
     found = [reruns.of(frozenset(together)) for together in groups]
-    alone = np.array([np.zeros(len(was), bool) if one is None else one == now for one in found]).reshape(-1, len(was))
+    alone = np.zeros((len(found), len(was)), dtype=bool)
+    for row, one in enumerate(found):
+        alone[row] = False if one is None else one == now
     alone &= ours
     steps, labels, passed_more = _sequence(was, start, groups, end, now, reruns)
     step = np.array([*labels, PROGRAM], dtype=object)[steps]

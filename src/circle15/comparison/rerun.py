@@ -1,7 +1,6 @@
 """Detections that stand on kept inputs, with some of them exchanged for another run's."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -11,12 +10,16 @@ from typing import Any
 
 import geopandas as gpd
 import joblib
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import shapely
 
 from circle15.assess.rates import combine
+from circle15.cache import hash_of
 from circle15.config import CensusConfig, Config, OverridesConfig, WaterConfig
 from circle15.errors import Notes
-from circle15.outputs.archive import FOLDER, SETTINGS, STANDARD, STREETS, Archive, read_archive
+from circle15.outputs.archive import FOLDER, SETTINGS, STANDARD, STREETS, ZONE_WORD, Archive, read_archive
 from circle15.outputs.manifest import sha256_of
 from circle15.pipeline import place
 from circle15.stages.overrides import override
@@ -26,7 +29,7 @@ from circle15.stages.travel import survey_modes
 from circle15.stages.verdicts import judge_all
 from circle15.standard.load import parse_standard
 from circle15.standard.model import Standard
-from circle15.standard.resolve import Traits
+from circle15.standard.resolve import Traits, zone_ids
 from circle15.tables import FacilityTable
 
 BOUNDARY, POPULATION, NETWORK, STANDARD_GROUP = "boundary", "population", "network", "standard"
@@ -41,16 +44,6 @@ GROUPS = {
     OVERRIDES: "verdicts that somebody checked in the field",
 }
 """Inputs that are exchanged together, in the order in which they are exchanged one after the other → what they are."""
-
-FILES = {
-    BOUNDARY: ("committees.parquet", "water.parquet"),
-    POPULATION: ("cells.parquet", "census.parquet"),
-    NETWORK: (STREETS,),
-    STANDARD_GROUP: (STANDARD,),
-    FACILITIES: ("facilities.parquet", "absent.parquet"),
-    SETTINGS_GROUP: (),
-    OVERRIDES: ("overrides.parquet",),
-}
 
 
 @dataclass(frozen=True)
@@ -91,7 +84,7 @@ def read_kept(folder: Path, rename: Mapping[str, str] | None = None) -> Kept:
     if rename:
         archive = _renamed(archive, rename)
     standard = parse_standard(archive.standard, str(folder / FOLDER / STANDARD))
-    return Kept(archive, standard, _hashes(folder / FOLDER, archive, rename or {}))
+    return Kept(archive, standard, _hashes(folder / FOLDER, archive, standard))
 
 
 def _renamed(archive: Archive, rename: Mapping[str, str]) -> Archive:
@@ -106,26 +99,57 @@ def _renamed(archive: Archive, rename: Mapping[str, str]) -> Archive:
     return dataclasses.replace(archive, committees=committees, overrides=overrides, census=census)
 
 
-def _hashes(folder: Path, archive: Archive, rename: Mapping[str, str]) -> dict[str, str]:
-    """Return a hash of each group: the files' content, and of the settings what belongs to it."""
+def _hashes(folder: Path, archive: Archive, standard: Standard) -> dict[str, str]:
+    """Return a hash of each group's content: its bytes may differ by the libraries' versions alone."""
     network, census = archive.config.network, _census(archive.config)
-    changed = {old: new for old, new in rename.items() if old != new}
+    facilities, water = archive.facilities, archive.water
     kept = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    own: dict[str, Any] = {
-        BOUNDARY: changed,
-        POPULATION: None if census is None else census.by,
-        NETWORK: [kept["road_classes"], network.min_component_nodes, network.gated_compounds],
-        STANDARD_GROUP: None,
-        FACILITIES: [kept["covered"], kept["extents"]],
-        SETTINGS_GROUP: [network.max_snap_m, network.engine],
-        OVERRIDES: changed if archive.overrides is not None else None,
+    own: dict[str, tuple[Any, ...]] = {
+        BOUNDARY: (_content(archive.committees, "name", "zone"), None if water is None else shapely.to_wkb(water)),
+        POPULATION: (_content(archive.cells), _content(archive.census), None if census is None else census.by),
+        NETWORK: (
+            sha256_of(folder / STREETS),
+            kept["road_classes"],
+            network.min_component_nodes,
+            network.gated_compounds,
+        ),
+        STANDARD_GROUP: (standard.model_dump(mode="json", exclude={"sha256", "origin", "note", "source"}),),
+        FACILITIES: _of_facilities(facilities, {*facilities.table["type_id"], *facilities.covered}),
+        SETTINGS_GROUP: (network.max_snap_m, network.engine),
+        OVERRIDES: (_content(archive.overrides),),
     }
-    return {group: _hash_of([folder / name for name in FILES[group]], own[group]) for group in GROUPS}
+    return {group: hash_of(*own[group]) for group in GROUPS}
 
 
-def _hash_of(paths: Collection[Path], settings: Any) -> str:
-    content = [sha256_of(path) if path.is_file() else "" for path in paths]
-    return hashlib.sha256(json.dumps([content, settings], sort_keys=True).encode()).hexdigest()
+def _of_facilities(facilities: FacilityTable, types: Collection[str]) -> tuple[Any, ...]:
+    """Return what verdicts depend on of the facilities of some types."""
+    table, absent = (one[one["type_id"].isin(types)] for one in (facilities.table, facilities.absent))
+    covered = {name: facilities.covered[name] for name in sorted(facilities.covered) if name in types}
+    extents: dict[str, Any] = dict.fromkeys(sorted(facilities.extents))
+    for name, extent in facilities.extents.items():
+        if isinstance(extent, shapely.Geometry):
+            extents[name] = shapely.to_wkb(extent)
+    return _content(table, "name"), _content(absent), covered, extents
+
+
+def _content(table: pd.DataFrame | None, *but: str) -> tuple[Any, ...]:
+    """Return a table's columns as what `hash_of` can take, some columns left out."""
+    if table is None:
+        return ()
+    found: list[tuple[str, Any]] = []
+    for name in table.columns.drop([one for one in but if one in table]):
+        if name in ("geometry", "area"):
+            found.append((str(name), shapely.to_wkb(table[name].to_numpy(dtype=object))))
+        else:
+            found.append((str(name), pd.util.hash_array(_plain(table[name]))))
+    return tuple(found)
+
+
+def _plain(values: pd.Series) -> npt.NDArray[Any]:
+    """Return numbers as float64 and everything else as text, whatever types the file gave them."""
+    if values.dtype.kind in "biuf":
+        return values.to_numpy(dtype=np.float64)
+    return values.astype(object).where(values.notna(), "").astype(str).to_numpy(dtype=object)
 
 
 def _census(config: Config) -> CensusConfig | None:
@@ -136,16 +160,20 @@ def differing(a: Kept, b: Kept) -> list[tuple[str, ...]]:
     """Return the groups whose content differs, as sets that are exchanged together, in the order of `GROUPS`.
 
     A standard that lacks zones of the other run's committees can't judge them: both are then exchanged together.
+    Facilities of types that only one of the standards has belong to that standard (`exchange`).
     """
     groups = [one for one in GROUPS if a.hashes[one] != b.hashes[one]]
+    both = {one.id for one in a.standard.types} & {one.id for one in b.standard.types}
+    if hash_of(*_of_facilities(a.archive.facilities, both)) == hash_of(*_of_facilities(b.archive.facilities, both)):
+        groups = [one for one in groups if one != FACILITIES or STANDARD_GROUP not in groups]
     if {BOUNDARY, STANDARD_GROUP} <= set(groups) and not (_fits(a, b) and _fits(b, a)):
         return [(BOUNDARY, STANDARD_GROUP), *((one,) for one in groups if one not in (BOUNDARY, STANDARD_GROUP))]
     return [(one,) for one in groups]
 
 
 def _fits(committees: Kept, standard: Kept) -> bool:
-    known = {zone.id for zone in standard.standard.zones} | {""}
-    return set(committees.archive.committees["zone"].fillna("")) <= known
+    _, unknown = zone_ids(standard.standard, committees.archive.committees[ZONE_WORD])
+    return not unknown.any()
 
 
 def exchange(a: Kept, b: Kept, groups: Collection[str]) -> Kept:
@@ -166,15 +194,42 @@ def exchange(a: Kept, b: Kept, groups: Collection[str]) -> Kept:
         config=config,
         standard=of[STANDARD_GROUP].archive.standard,
         crs=a.archive.crs,
-        committees=of[BOUNDARY].archive.committees,
+        committees=_committees(of[BOUNDARY], of[STANDARD_GROUP]),
         water=of[BOUNDARY].archive.water,
         cells=of[POPULATION].archive.cells,
         census=of[POPULATION].archive.census,
-        facilities=of[FACILITIES].archive.facilities,
+        facilities=_facilities(of[FACILITIES], of[STANDARD_GROUP]),
         streets=of[NETWORK].archive.streets,
         overrides=of[OVERRIDES].archive.overrides,
     )
-    return Kept(archive, of[STANDARD_GROUP].standard, {group: kept.hashes[group] for group, kept in of.items()})
+    hashes = {group: kept.hashes[group] for group, kept in of.items()}
+    hashes[FACILITIES] += of[STANDARD_GROUP].hashes[FACILITIES]  # those of its own types come with the standard
+    return Kept(archive, of[STANDARD_GROUP].standard, hashes)
+
+
+def _committees(boundary: Kept, standard: Kept) -> gpd.GeoDataFrame:
+    """Return the committees with their zones as a standard reads them."""
+    table = boundary.archive.committees
+    zones, _ = zone_ids(standard.standard, table[ZONE_WORD])
+    return table.assign(zone=zones)
+
+
+def _facilities(facilities: Kept, standard: Kept) -> FacilityTable:
+    """Return one run's facilities; of types that its own standard lacks, those that came with the other standard.
+
+    What a mapping or OpenStreetMap has of types that a standard lacks is left out when it is read, and so isn't kept.
+    """
+    own, other = facilities.archive.facilities, standard.archive.facilities
+    late = {one.id for one in standard.standard.types} - {one.id for one in facilities.standard.types}
+    if facilities is standard or not late:
+        return own
+    more = other.table[other.table["type_id"].isin(late)]
+    twice = more["facility_id"].isin(own.table["facility_id"])
+    more = more.assign(facility_id=more["facility_id"].where(~twice, more["facility_id"] + "/" + more["type_id"]))
+    table = pd.concat([own.table, more]).sort_values("facility_id", ignore_index=True)
+    absent = pd.concat([own.absent, other.absent[other.absent["type_id"].isin(late)]], ignore_index=True)
+    covered = {**own.covered, **{name: other.covered[name] for name in other.covered if name in late}}
+    return FacilityTable(gpd.GeoDataFrame(table, crs=own.table.crs), covered, other.extents | own.extents, absent)
 
 
 def place_kept(kept: Kept, store: joblib.Memory, clock: Clock, scratch: Path) -> tuple[Run, Inputs, Networks, Traits]:

@@ -127,6 +127,30 @@ def read_committees(config: Config, crs: pyproj.CRS | None, standard: Standard, 
     return table
 
 
+def zone_words(config: Config, committees: gpd.GeoDataFrame) -> pd.Series:
+    """Return the committees' zones as their file has them, by which any standard may know them.
+
+    Parameters
+    ----------
+    config : Config
+        The run's configuration.
+    committees : GeoDataFrame
+        From `read_committees`, of the same file.
+
+    Returns
+    -------
+    Series of str
+        In the order of `committees`, ``""`` where there is none.
+    """
+    source = config.committees
+    wanted = Wanted(
+        "committees", COMMITTEES, "committee_id", shapes=POINTS + POLYGONS, without_geometry=source.areas is not None
+    )
+    table = load_layer(source, config.resolve(source.source), wanted, Notes()).table
+    words = pd.Series(clean_text(table["zone"]).to_numpy(), index=clean_text(table["committee_id"]).to_numpy())
+    return words.reindex(committees["committee_id"].to_numpy()).fillna("").reset_index(drop=True)
+
+
 def _check_committees(layer: Layer, standard: Standard) -> None:
     """Check and normalise the columns in place; findings go to the layer's problems."""
     table = layer.table

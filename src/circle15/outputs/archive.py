@@ -24,8 +24,10 @@ from circle15.errors import InputError, Problem
 from circle15.tables import FacilityTable, Streets
 
 FOLDER = "archive"
-FORMAT = 1
+FORMAT = 2
 """Of ``archive/``: it counts up when what is kept changes its meaning."""
+ZONE_WORD = "zone_word"
+"""Column of the kept committees: the zone as their file has it, which another standard may read as another one."""
 SETTINGS = "archive.json"
 STANDARD = "standard.toml"
 STREETS = "streets.npz"
@@ -46,7 +48,7 @@ class Archive:
     crs : pyproj.CRS
         The metric CRS of all geometry.
     committees : GeoDataFrame
-        As `inputs.committees.read_committees` returns them: centres, and ``area``.
+        As `inputs.committees.read_committees` returns them: centres, and ``area``; and `ZONE_WORD`.
     cells : GeoDataFrame or None
         Population; None without one.
     facilities : FacilityTable

@@ -104,6 +104,7 @@ def _committees(facts: Facts, corner: FloatArray) -> dict[str, Any]:
     rings: list[list[list[int]]] | None = None
     if areas is not None:
         # neighbours keep their common border: they are simplified together
+        areas = areas[areas.geometry.notna()]
         shapes = np.asarray(shapely.coverage_simplify(areas.geometry.to_numpy(), AREA_TOLERANCE_M), dtype=object)
         of = dict(zip(areas["committee_id"], shapes, strict=True))
         rings = [_rings(of.get(one), corner) for one in table["committee_id"]]

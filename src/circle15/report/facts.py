@@ -51,8 +51,8 @@ class Facts:
 
     @cached_property
     def towns(self) -> list[str]:
-        """The towns' ids, in order."""
-        return sorted(self.run.table("towns")["town_id"])
+        """The towns' ids, in order; also of those without a rate."""
+        return sorted({*self.run.table("towns")["town_id"], *self.committees["town_id"]})
 
     @cached_property
     def types(self) -> list[Name]:

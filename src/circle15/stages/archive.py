@@ -4,9 +4,10 @@ import pandas as pd
 
 from circle15.errors import Notes
 from circle15.inputs.census import read_census
+from circle15.inputs.committees import zone_words
 from circle15.inputs.land import read_water
 from circle15.inputs.overrides import read_overrides
-from circle15.outputs.archive import Archive
+from circle15.outputs.archive import ZONE_WORD, Archive
 from circle15.stages.people import groups_of
 from circle15.stages.read import read_network
 from circle15.stages.run import Inputs, Run
@@ -32,7 +33,7 @@ def archive_of(run: Run, inputs: Inputs) -> Archive:
         config=config,
         standard=standard_bytes(config.run.standard, config.folder)[0],
         crs=inputs.crs,
-        committees=inputs.committees,
+        committees=inputs.committees.assign(**{ZONE_WORD: zone_words(config, inputs.committees).to_numpy()}),
         cells=inputs.cells,
         facilities=inputs.facilities,
         streets=read_network(run, inputs.crs, told),
