@@ -24,7 +24,7 @@ from street_kit import REACH, Quiet, Written, district, standard
 ROOT = Path(__file__).parents[1]
 TEXTS = tomllib.loads((ROOT / "src" / "circle15" / "report" / "texts" / "notes.toml").read_text("utf-8"))
 SENTENCES = TEXTS["sentences"]
-MODES = {"walk": "步行", "elderly_walk": "老年人步行", "cycle": "骑行", "drive": "驾车"}
+MODES = {"walk": "步行", "elderly_walk": "老年步行", "cycle": "骑行", "drive": "车行"}
 NAMES = ("OSM", "CRS", "ASCII", "GCJ-02", "BD-09", "WGS", "GraphML", "GeoPackage", "CSV", "NaN")
 """Latin words that a Chinese sentence may have: names that Chinese has no others for."""
 PLACEHOLDERS = {"<mode>": "mode", "<input>": "input", "<type>": "type", "<mapping>": "mapping"}
@@ -83,7 +83,7 @@ def test_sentences_are_chinese(sentence):
 def test_every_pattern_is_found_and_no_other_code_takes_it(code):
     """Each code as a run would write it gives its own sentence, filled in by hand."""
     values = {"mode": "elderly_walk", "input": "committees.areas", "type": "clinic", "mapping": "amap"}
-    shown = {"mode": "老年人步行", "input": "居村委范围", "type": "诊所", "mapping": "高德"}
+    shown = {"mode": "老年步行", "input": "居村委范围", "type": "诊所", "mapping": "高德"}
     written, expected = code, SENTENCES[code].replace("{n}", "1,234")
     for mark, name in PLACEHOLDERS.items():
         written, expected = written.replace(mark, values[name]), expected.replace(f"{{{name}}}", shown[name])
@@ -150,7 +150,7 @@ def test_modes_with_one_count_are_one_entry():
 def test_modes_with_several_counts_give_each():
     notes = [off("walk", 1, "F1"), off("elderly_walk", 1, "F1"), off("drive", 1200, "F1", "F9")]
     (zh,), (en,) = told(notes, "zh"), told(notes, "en")
-    assert zh.text == f"步行、老年人步行、驾车：分别有1、1、1,200处设施{REST}"
+    assert zh.text == f"步行、老年步行、车行：分别有1、1、1,200处设施{REST}"
     assert en.text == "walk, elderly_walk: 1 facilities lie off the network\ndrive: 1200 facilities lie off the network"
     assert zh.original == en.text
     assert (zh.count, zh.rows) == (1200, ("F1", "F9"))
@@ -158,7 +158,7 @@ def test_modes_with_several_counts_give_each():
 
 def test_one_mode_alone_keeps_its_code_and_text():
     (one,) = told([off("drive", 3)], "zh")
-    assert (one.code, one.text) == ("facilities.drive.off_network", f"驾车：有3处设施{REST}")
+    assert (one.code, one.text) == ("facilities.drive.off_network", f"车行：有3处设施{REST}")
     assert one.original == "drive: 3 facilities lie off the network"
 
 
@@ -232,7 +232,7 @@ def test_the_chinese_page_has_no_english_sentence_outside_the_originals(sample):
     parser = _Section()
     parser.feed(page_html(Facts(read_run(sample)), "zh"))
     assert "1个居村委没有片区，各项判定为不适用。" in parser.shown
-    assert any(text.startswith("步行、老年人步行、骑行、驾车：有1个居村委") for text in parser.shown)
+    assert any(text.startswith("步行、老年步行、骑行、车行：有1个居村委") for text in parser.shown)
     for text in parser.shown:
         assert not re.search(r"[A-Za-z]{2,} [a-z]{2,}", text), text
     assert "1 committee has no zone and is exempt" in " ".join(parser.originals)
