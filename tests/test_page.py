@@ -343,3 +343,115 @@ def test_town_pages_hold_their_gaps(browser, reports, sample):  # noqa: F811
         assert page.locator("#gaps tbody tr").count() == len(gaps)
         projects = [row for row in rows_of(sample["plan"], "projects") if row["town_id"] == town]
         assert page.locator("#projects tbody tr").count() == len(projects)
+
+
+# paper and phones ---------------------------------------------------------------------------------------------------
+
+
+def test_heads_of_lists_are_text_on_paper(browser, reports):
+    """A head is repeated on each page, but a button in it is painted on none but the first."""
+    one = Browser(browser, reports["plan"])
+    for table in ("#gap-table", "#project-table"):
+        shown = one.page.locator(f"{table} thead th button").all_inner_texts()
+        assert not one.page.locator(f"{table} thead .printed").first.is_visible()
+        assert {c.get_attribute("aria-sort") for c in one.page.locator(f"{table} thead th").all()} == {"none"}
+        one.page.emulate_media(media="print")
+        assert not one.page.locator(f"{table} thead button").first.is_visible()
+        assert one.page.locator(f"{table} thead th").all_inner_texts() == shown
+        assert one.page.evaluate(f"getComputedStyle(document.querySelector('{table} thead')).display") == (
+            "table-header-group"
+        )
+        one.page.emulate_media(media="screen")
+
+
+def test_paper_has_no_hints_for_the_screen(browser, reports):
+    one = Browser(browser, reports["compute"])
+    hints = ("#matrix p.screen", "#gap-count", "#gap-form", ".pager", ".leaflet-control-zoom")
+    assert all(one.page.locator(hint).first.is_visible() for hint in hints)
+    one.page.emulate_media(media="print")
+    assert not any(one.page.locator(hint).first.is_visible() for hint in hints)
+
+
+def test_the_map_is_drawn_for_paper_and_back(browser, reports):
+    """A third of the 273 mm between a page's margins, light, and the screen's view again afterwards."""
+    one = Browser(browser, reports["plan"], color_scheme="dark")
+    shot = one.page.locator("#canvas").screenshot()
+    one.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    box, canvas = one.page.locator("#canvas").bounding_box(), one.page.locator("#canvas canvas").bounding_box()
+    assert box["height"] <= 273 / 3 * 96 / 25.4
+    assert canvas["height"] >= box["height"]
+    assert one.page.get_attribute("html", "data-theme") == "light"
+    one.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert one.page.get_attribute("html", "data-theme") is None
+    assert one.page.locator("#canvas").screenshot() == shot
+
+
+def test_codes_do_not_break_in_two(browser, reports):
+    """Town, means and status of each project stand on one line, on a screen and on paper's width."""
+    one = Browser(browser, reports["plan"])
+    lines = """() => Math.max(...[...document.querySelectorAll('#project-table tbody tr')].flatMap((row) =>
+      [1, 3, 4, 5].map((n) => { const range = document.createRange(); range.selectNodeContents(row.cells[n]);
+        return new Set([...range.getClientRects()].map((one) => Math.round(one.top))).size; })))"""
+    assert one.page.evaluate(lines) == 1
+    one.page.set_viewport_size({"width": 1032, "height": 700})  # 273 mm
+    one.page.emulate_media(media="print")
+    assert one.page.evaluate(lines) == 1
+    assert one.page.evaluate("document.querySelector('#project-table').offsetWidth") <= 1032
+
+
+def test_boxes_that_scroll_are_named_stops(browser, reports):
+    one = Browser(browser, reports["verify"], width=390)
+    playwright.expect(one.page.locator("#gaps .scroll")).to_have_attribute("tabindex", "0")
+    boxes = """() => [...document.querySelectorAll('main .scroll')].filter((one) => one.checkVisibility()
+      && one.scrollWidth > one.clientWidth + 1).map((one) => [one.tabIndex, one.getAttribute('role'),
+      document.getElementById(one.getAttribute('aria-labelledby'))?.textContent.length > 0])"""
+    found = one.page.evaluate(boxes)
+    assert len(found) > 3
+    assert all(own == [0, "region", True] for own in found)
+    wide = Browser(browser, reports["verify"], width=1280)
+    assert wide.page.locator("#towns .scroll[tabindex]").count() == 0
+
+
+def test_the_matrix_leaves_room_for_its_figures_on_a_phone(browser, reports):
+    one = Browser(browser, reports["compute"], width=390)
+    box = one.page.locator("#matrix .scroll").bounding_box()
+    for cell in one.page.locator(".matrix tbody th").all()[:5]:
+        assert cell.bounding_box()["width"] <= 0.4 * box["width"]
+
+
+def test_a_town_page_can_be_entered_and_scrolled_by_keyboard(browser, reports):
+    path = next(reports["plan"].parent.glob("towns/*/index.html"))
+    page = Browser(browser, path, width=390, ready=False).page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "#summary"
+    for box in page.locator("main > section > .scroll").all():
+        assert (box.get_attribute("tabindex"), box.get_attribute("role")) == ("0", "region")
+        assert page.locator(f"#{box.get_attribute('aria-labelledby')}").inner_text()
+
+
+def test_the_foot_of_paper_names_the_run(browser, tmp_path):
+    """Names are hostile, and what the pages set stays one string of CSS."""
+    folder = evil_street(tmp_path)
+    assert cli.run(["report", str(folder), "--out", str(tmp_path / "r"), "-q"]) == 0
+    town = next((tmp_path / "r" / "towns").glob("*/index.html"))
+    for path, ready in ((tmp_path / "r" / "report.html", True), (town, False)):
+        one = Browser(browser, path, ready=ready)
+        assert one.errors == []
+        assert one.page.evaluate("document.documentElement.style.length") == 1
+        running = one.page.evaluate("document.documentElement.style.getPropertyValue('--running')")
+        assert re.fullmatch(r'"(?:[^"\\\n]|\\.)*"', running)
+
+
+def test_a_comparison_on_a_phone_wraps_words_and_not_characters(browser, tmp_path):
+    runs = [evil_street(tmp_path / name, x=x) for name, x in (("a", 600), ("b", 2500))]
+    out = tmp_path / "compared"
+    assert cli.run(["compare", *map(str, runs), "--out", str(out), "--lang", "zh", "-q"]) == 0
+    one = Browser(browser, out / "compare.html", width=390, ready=False)
+    one.page.keyboard.press("Tab")
+    assert one.page.evaluate("document.activeElement.getAttribute('href')") == "#content"
+    narrowest = "Math.min(...[...document.querySelectorAll('#changes tbody > tr > *')].map((one) => one.offsetWidth))"
+    assert one.page.evaluate(narrowest) >= 5 * 16
+    for table in one.page.locator("table").all():
+        assert table.locator("caption").text_content()
+    for box in one.page.locator(".scroll").all():
+        assert (box.get_attribute("tabindex"), box.get_attribute("role")) == ("0", "region")

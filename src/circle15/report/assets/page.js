@@ -61,6 +61,12 @@
   const shapes = [];
   const overlay = L.layerGroup().addTo(map);
   const circle = L.layerGroup().addTo(map);
+  const HALO = 7;
+  // a line of the accent on a wider one of paper: it is seen on every colour of a rate
+  function haloed(draw, options) {
+    draw({ ...options, fill: false, weight: HALO, color: css("--paper"), dashArray: null, interactive: false }).addTo(circle);
+    draw({ color: css("--accent"), weight: 2.5, interactive: false, ...options }).addTo(circle);
+  }
   const step = (share) => (share === null ? -1 : D.steps.bounds.filter((one) => share >= one).length);
 
   function drawBase() {
@@ -106,8 +112,9 @@
       if (!shape) return;
       const [letter, share] = colourOf(n);
       const fill = letter ? css("--" + VERDICT[letter]) : share === null ? css("--unknown") : css("--s" + step(share));
-      shape.setStyle({ fillColor: fill, fillOpacity: 1, color: n === chosen ? css("--accent") : line,
-        weight: n === chosen ? 3 : 0.7 });
+      // the chosen one's line is only the halo of the outline that choose() draws above it
+      shape.setStyle({ fillColor: fill, fillOpacity: 1, color: n === chosen ? css("--paper") : line,
+        weight: n === chosen ? HALO : 0.7 });
       if (n === chosen) shape.bringToFront();
     });
     // one canvas for all (of two, the upper one takes every click): what lies above is brought there, in this order
@@ -138,8 +145,15 @@
     if (D.projects && $("with-projects").checked) {
       for (const one of D.projects) {
         if (one.x === null || (type >= 0 && one.type_id !== D.types[type].id)) continue;
-        L.circleMarker([one.y, one.x], { radius: 6, weight: 2, color: css("--ink"),
+        // their colours are near those of rates: a ring of paper around a dark outline tells them apart
+        L.circleMarker([one.y, one.x], { radius: 9.5, weight: 2.5, color: css("--paper"), fill: false, interactive: false })
+          .addTo(overlay);
+        L.circleMarker([one.y, one.x], { radius: 7.5, weight: 2, color: css("--ink"),
           fillColor: css("--means-" + (one.means || "none")), fillOpacity: one.applied ? 1 : 0 })
+          .on("click", (event) => { // what lies below is meant, but where a tap is the only way to the tooltip
+            const below = L.Browser.mobile ? -1 : shapes.findIndex((shape) => shape && shape._containsPoint(event.layerPoint));
+            if (below >= 0) choose(below, false);
+          })
           .bindTooltip(() => make("div", {}, make("b", {}, one.name || one.project_id), make("br"), one.project_id,
             make("br"), `${t("code_" + one.action)} · ${one.means ? t("code_" + one.means) : ""} · ${one.open_year || ""}`))
           .addTo(overlay);
@@ -158,7 +172,7 @@
     } else for (const one of Object.values(VERDICT)) entry(`var(--${one})`, code(one));
     if (type >= 0 && $("with-facilities").checked) entry("var(--facility)", t("facilities"), true);
     if (D.projects && $("with-projects").checked) {
-      for (const one of ["reuse", "compound", "new"]) entry(`var(--means-${one})`, t("code_" + one), true);
+      for (const one of ["reuse", "compound", "new"]) entry(`var(--means-${one}); border: 2px solid var(--ink)`, t("code_" + one), true);
     }
     if (D.circles && chosen >= 0) entry("transparent; border: 2px solid var(--accent)", t("circle"));
   }
@@ -167,22 +181,35 @@
     circle.clearLayers();
     if (n >= 0) {
       for (const [, , flat] of (D.circles ? D.circles[n] : [])) {
-        L.polygon(rings(flat), { color: css("--accent"), weight: 2, fillColor: css("--accent"),
-          fillOpacity: 0.12, interactive: false }).addTo(circle);
+        haloed((how) => L.polygon(rings(flat), how), { fillColor: css("--accent"), fillOpacity: 0.12 });
       }
       const type = $("shown").value === "all" ? -1 : +$("shown").value;
       for (const one of type < 0 ? [] : deciding[type]) {
         const f = one.facility[n];
         if (f === null || D.facilities.x[f] === null || C.x[n] === null) continue;
-        L.polyline([[C.y[n], C.x[n]], [D.facilities.y[f], D.facilities.x[f]]], {
-          color: css("--accent"), weight: 1.5, dashArray: "4 4", interactive: false }).addTo(circle);
+        haloed((how) => L.polyline([[C.y[n], C.x[n]], [D.facilities.y[f], D.facilities.x[f]]], how), { dashArray: "4 4" });
       }
+      const shape = shapes[n];
+      if (shape) haloed((how) => (shape.getLatLngs ? L.polygon(shape.getLatLngs(), how)
+        : L.circleMarker(shape.getLatLng(), { ...how, radius: 5 })), { fill: false, weight: 3 });
       const own = L.featureGroup([...circle.getLayers(), ...(shapes[n] ? [shapes[n]] : [])]);
       if (move && own.getLayers().length) map.fitBounds(own.getBounds().pad(0.3), { maxZoom: 0 });
     }
     paint();
     detail();
   }
+  // a box that scrolls is a stop of the tab key and has a name; one that holds everything is neither
+  const boxes = new ResizeObserver((entries) => entries.forEach(({ target }) => {
+    const box = target.closest(".scroll"), place = box.closest("details.domain, aside, section");
+    if (!place) return; // of a committee that is no longer shown
+    const heading = place.querySelector("h2, h3");
+    const scrolls = box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;
+    heading.id ||= `heading-${document.querySelectorAll("[id^=heading-]").length}`;
+    for (const [name, value] of [["tabindex", 0], ["role", "region"], ["aria-labelledby", heading.id]]) {
+      if (scrolls) box.setAttribute(name, value);
+      else box.removeAttribute(name);
+    }
+  }));
   function detail() {
     const node = $("detail"), n = chosen;
     if (n < 0) {
@@ -215,6 +242,7 @@
     make("p", { class: "fine" }, D.circles ? (D.circles[n].length ? D.circles[n].map(([mode, s]) =>
       t("circle_line").replace("{mode}", code(mode)).replace("{minutes}", Math.round(s / 60))).join(" · ") : t("no_circle")) : t("circles_not_here")),
     make("div", { class: "scroll" }, make("table", {}, head, body)));
+    boxes.observe(node.querySelector(".scroll"));
   }
 
   // lists ----------------------------------------------------------------------------------------------------------
@@ -242,7 +270,7 @@
       const found = kept(), pages = Math.max(1, Math.ceil(found.length / size));
       page = Math.min(page, pages - 1);
       table.tHead.replaceChildren(make("tr", {}, ...columns.map((c, n) => make("th", { scope: "col", class: c.number ? "n" : null,
-        "aria-sort": n === sort ? (down ? "descending" : "ascending") : null },
+        "aria-sort": n === sort ? (down ? "descending" : "ascending") : "none" },
       make("button", { type: "button", onclick: () => {
         down = n === sort ? !down : Boolean(c.number);
         sort = n;
@@ -250,10 +278,13 @@
         show();
         table.tHead.rows[0].cells[n].firstChild.focus();
       } }, t(c.key) + (c.unit ? (lang === "zh" ? `（${c.unit}）` : ` (${c.unit})`) : ""), n === sort ? (down ? " ▼" : " ▲") : "")))));
+      // a head is repeated on paper, and a button in it isn't
+      for (const one of table.tHead.rows[0].cells) one.append(make("span", { class: "printed" }, one.textContent));
       table.tBodies[0].replaceChildren(...found.slice(page * size, (page + 1) * size).map((row) => make("tr", {},
         ...columns.map((c) => make("td", { class: c.number ? "n" : c.narrow ? "id" : null }, c.cell ? c.cell(row) : figureOrText(c, row))))));
       const cut = size > PAGE && found.length > size ? ` (${t("printed")} ${figure(size)})` : "";
       $(name + "-count").textContent = `${figure(found.length)} / ${figure(rows.length)} ${t("rows")}${cut}`;
+      $(name + "-count").classList.toggle("screen", !cut); // on paper only what is left out is worth a line
       $(name + "-page").textContent = `${page + 1} / ${pages}`;
       $(name + "-before").disabled = page === 0;
       $(name + "-after").disabled = page >= pages - 1;
@@ -374,17 +405,38 @@
   }
   $("find").addEventListener("change", find);
   $("map-form").addEventListener("submit", (event) => { event.preventDefault(); find(); });
-  for (const id of ["shown", "by"]) $(id).addEventListener("change", () => (chosen < 0 ? paint() : choose(chosen, false)));
+  const redraw = () => (chosen < 0 ? paint() : choose(chosen, false));
+  for (const id of ["shown", "by"]) $(id).addEventListener("change", redraw);
   for (const id of ["with-facilities", "with-gaps", "with-projects"]) if ($(id)) $(id).addEventListener("change", paint);
   $("language").addEventListener("click", () => setLanguage(lang === "zh" ? "en" : "zh"));
   $("theme").addEventListener("click", () => {
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
-    paint();
+    redraw();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   $("print").addEventListener("click", () => print());
   addEventListener("beforeprint", () => document.querySelectorAll("details.domain").forEach((one) => { one.open = true; }));
+  // the map is drawn for paper: light, of the paper's size, and with all that the screen showed
+  let before = null;
+  addEventListener("beforeprint", () => {
+    if (before) return;
+    before = { theme: root.dataset.theme, centre: map.getCenter(), zoom: map.getZoom() };
+    const shown = map.getBounds();
+    root.dataset.theme = "light";
+    root.classList.add("paper");
+    map.invalidateSize({ animate: false, pan: false }).fitBounds(shown, { animate: false });
+    redraw();
+  });
+  addEventListener("afterprint", () => {
+    if (!before) return;
+    if (before.theme) root.dataset.theme = before.theme;
+    else delete root.dataset.theme;
+    root.classList.remove("paper");
+    map.invalidateSize({ animate: false, pan: false }).setView(before.centre, before.zoom, { animate: false });
+    before = null;
+    redraw();
+  });
   // the matrix is one stop of the tab key; within it the arrows lead
   const cells = [...document.querySelectorAll(".matrix button")];
   cells.forEach((one, n) => { one.tabIndex = n ? -1 : 0; });
@@ -414,5 +466,7 @@
   }
   drawBase();
   setLanguage(lang);
+  for (const one of document.querySelectorAll("main .scroll, main .scroll > table")) boxes.observe(one);
+  root.style.setProperty("--running", `"${CSS.escape(document.title)}"`); // the foot of printed pages
   root.dataset.ready = "yes";
 })();
