@@ -18,6 +18,7 @@ import shapely
 from PIL import Image
 
 from circle15 import cli
+from circle15.report.towns import length_text, round_length
 from street_kit import standard
 from test_report import AREAS, EVIL, evil_street, rows_of, sample, street  # noqa: F401 - sample is a fixture
 
@@ -455,3 +456,31 @@ def test_a_comparison_on_a_phone_wraps_words_and_not_characters(browser, tmp_pat
         assert table.locator("caption").text_content()
     for box in one.page.locator(".scroll").all():
         assert (box.get_attribute("tabindex"), box.get_attribute("role")) == ("0", "region")
+
+
+def test_a_towns_map_is_numbered_as_its_list_and_has_a_scale(browser, reports, sample):  # noqa: F811
+    areas = gpd.read_file(sample["plan"] / "circle15.gpkg", layer="committee_areas").set_index("committee_id")
+    for path in reports["plan"].parent.glob("towns/*/index.html"):
+        page = Browser(browser, path, ready=False).page
+        names = [text.strip() for text in page.locator(".town-map title").all_text_contents()]
+        drawn = [int(text) for text in page.locator(".town-map text.number").all_text_contents()]
+        listed = page.locator("#committees tbody th").all_inner_texts()
+        assert len(drawn) == len(listed) > 1
+        for name, number in zip(names, drawn, strict=True):
+            assert listed[number - 1].split()[:2] == [str(number), name]
+        west, _, east, _ = areas.loc[[text.split()[-1] for text in listed]].total_bounds
+        # two fingers on the map: its width in metres against the bar's
+        paths = page.evaluate(
+            "[...document.querySelectorAll('.town-map > path')].map((one) => one.getBBox())"
+            ".map((box) => [box.x, box.x + box.width])"
+        )
+        units = max(right for _, right in paths) - min(left for left, _ in paths)
+        bar = page.evaluate("document.querySelector('.bar-of-scale path').getBBox().width")
+        figure, unit = page.locator(".bar-of-scale text").text_content().split()
+        metres = float(figure) * {"m": 1, "km": 1000}[unit]
+        assert bar / units == pytest.approx(metres / (east - west), rel=0.01)
+
+
+def test_lengths_of_scales_are_round():
+    assert [round_length(most) for most in (0.3, 1, 4.9, 50, 1234)] == [0.2, 1, 2, 50, 1000]
+    assert [length_text(one) for one in (0.2, 500, 2000)] == ["0.2 m", "500 m", "2 km"]

@@ -14,10 +14,12 @@ from circle15.report.embedded import AREA_TOLERANCE_M
 from circle15.report.facts import ITEM_COUNTS, Facts
 from circle15.report.page import both, changes_lead, common, label_of, records, starts_in, template, text
 from circle15.tables import TOO_FAR, VERDICTS
-from circle15.units import SECONDS_PER_MINUTE
+from circle15.units import METRES_PER_KM, SECONDS_PER_MINUTE
 
 MAP_UNITS = 1000.0
 """Longer side of a town's drawing, in the units of its own."""
+SCALE_UNITS = 60.0
+"""Height of what stands below it: the bar of its scale."""
 
 
 def town_html(facts: Facts, town: str, lang: Lang, back: str) -> str:
@@ -130,7 +132,10 @@ def _types(facts: Facts, town: str) -> list[dict[str, Any]]:
 
 
 def _drawing(facts: Facts, committees: pd.DataFrame) -> dict[str, Any] | None:
-    """Return the town's committees as paths of an SVG, north up; points where a committee has no area."""
+    """Return the town's committees as paths of an SVG, north up; points where a committee has no area.
+
+    Each has its number in the list of committees, and there is a bar of a round number of metres.
+    """
     areas = facts.run.layers.get("committee_areas")
     shape_of = {} if areas is None else dict(zip(areas["committee_id"], areas.geometry, strict=True))
     shapes = [shape_of.get(one) for one in committees["committee_id"]]
@@ -149,17 +154,31 @@ def _drawing(facts: Facts, committees: pd.DataFrame) -> dict[str, Any] | None:
 
     drawn: dict[str, list[dict[str, Any]]] = {"shapes": [], "points": []}
     names = committees["name"].where(committees["name"] != "", committees["committee_id"])
-    for shape, verdict, name in zip(geometry, committees["verdict"], names, strict=True):
-        own = {"verdict": verdict, "name": name}
+    for number, (shape, verdict, name) in enumerate(zip(geometry, committees["verdict"], names, strict=True), 1):
         if shape is None:
             continue
+        inside = shapely.point_on_surface(shape)
+        x, y = at(inside.x, inside.y)
+        own = {"verdict": verdict, "name": name, "number": number, "x": x, "y": y}
         if shape.geom_type == "Point":
-            x, y = at(shape.x, shape.y)
-            drawn["points"].append({**own, "x": x, "y": y})
+            drawn["points"].append(own)
         else:
             drawn["shapes"].append({**own, "path": _path(shapely.simplify(shape, AREA_TOLERANCE_M), at)})
     wide, high = (round((span + 2 * pad) * scale, 1) for span in (east - west, north - south))
-    return {**drawn, "box": f"0 0 {wide} {high}", "line": 1.5, "dot": 9}
+    metres = round_length(size / 4)
+    bar = {"length": round(metres * scale, 1), "y": high, "label": length_text(metres)}
+    return {**drawn, "box": f"0 0 {wide} {round(high + SCALE_UNITS, 1)}", "bar": bar, "line": 1.5, "dot": 9}
+
+
+def round_length(most_m: float) -> float:
+    """Return the longest of 1, 2, 5, 10, 20, … metres that is no longer than `most_m`."""
+    power = 10.0 ** math.floor(math.log10(most_m))
+    return power * max(one for one in (1, 2, 5) if one * power <= most_m * (1 + 1e-9))
+
+
+def length_text(length_m: float) -> str:
+    """Return a round length as people read it."""
+    return f"{length_m / METRES_PER_KM:g} km" if length_m >= METRES_PER_KM else f"{length_m:g} m"
 
 
 def _path(shape: shapely.Geometry, at: Any) -> str:
