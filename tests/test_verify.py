@@ -601,7 +601,7 @@ def test_what_is_printed(tmp_path, capsys):
     # 2 of 3 items; 35 of 75 people are 46.66…, rounded down
     assert ["before", "66.6", "%", "66.6", "%", "46.6", "%", "2", "1", "0"] in cells
     assert ["after", "2025", "100.0", "%", "100.0", "%", "100.0", "%", "3", "0", "0"] in cells
-    assert "as of 2025: 2 of 3 projects applied; gaps: 1 closed, 0 left, 0 opened" in text
+    assert "as of 2025: 2 of 2 projects applied; gaps: 1 closed, 0 left, 0 opened" in text
     assert "2 projects that nobody's reach would miss: P, Q\n" in text
     assert cli.run([*arguments, "--json", "--status", "done", "--as-of", "2024"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -68,7 +68,7 @@ def meets(bar: Bar, district: "pd.DataFrame", verdicts: Callable[[], "pd.Series"
         Takes the message.
     """
     part, whole = _parts(bar.of, district, verdicts)
-    asked = f"{float(bar.percent):g} %"
+    asked = f"{float(bar.percent):.12g} %"
     if whole <= 0:
         what = {"item": "no item", "committee": "no committee", "population": "nobody's reach"}[bar.of]
         terminal.fail(

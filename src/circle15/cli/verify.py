@@ -135,6 +135,7 @@ def rates_table(effects: Any) -> Any:
 def _tables(found: "Verified") -> str:
     changes, projects = found.tables["changes"], found.tables["projects"]
     status = changes["status"].value_counts()
+    projects = projects[projects["marginal"] == ""]  # rows that only count tell of projects that stand in others
     applied = projects[projects["applied"].astype(bool)]
     idle = applied[applied["redundant_for_reach"].fillna(value=False).astype(bool)]
     counts = ", ".join(

@@ -74,8 +74,10 @@ class Reruns:
                 found = self.detect(groups).reindex(self.index, fill_value="")
                 self._known[groups] = found.to_numpy(dtype=object)
             except Circle15Error as error:
+                # without the place: it is a file that was written for this, under a name that nobody knows
+                why = "; ".join(problem.what for problem in error.problems)
                 text = (
-                    f"{', '.join(sorted(groups))} of the second run can't be judged with the rest of the first: {error}"
+                    f"{', '.join(sorted(groups))} of the second run can't be judged with the rest of the first: {why}"
                 )
                 self.notes.add("compare.exchange_failed", 1, text)
                 self._known[groups] = None

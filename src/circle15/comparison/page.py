@@ -107,8 +107,9 @@ class _Words:
 
     def label(self, run: RunFolder) -> str:
         standard = run.document["standard"]["id"]
+        projects = self.t["with_projects"] if len(run.table("effects")) else ""
         return self.t["label"].format(
-            name=run.name, as_of=run.as_of, standard=standard, folder=run.folder.resolve().name
+            name=run.name, as_of=run.as_of, projects=projects, standard=standard, folder=run.folder.resolve().name
         )
 
     def counted(self) -> str:

@@ -4,6 +4,7 @@ Places are whole metres from the south-western corner of all that is shown; line
 that repeats stands once and is named by its position.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -149,12 +150,14 @@ def _facilities(facts: Facts, corner: FloatArray, types: Sequence[str]) -> dict[
     if layer is None or not len(layer):
         return {"id": [], "name": [], "type": [], "x": [], "y": []}
     number = {one: n for n, one in enumerate(types)}
-    layer = layer[layer["type_id"].isin(number) & ~layer.geometry.isna()].sort_values("facility_id")
+    serving = facts.run.table("verdicts")["facility_id"]  # of a type without a requirement, that provides another
+    shown = layer["type_id"].isin(number) | layer["facility_id"].isin(serving)
+    layer = layer[shown & ~layer.geometry.isna()].sort_values("facility_id")
     x, y = _places(layer.geometry, corner)
     return {
         "id": layer["facility_id"].tolist(),
         "name": layer["name"].fillna("").tolist(),
-        "type": [number[one] for one in layer["type_id"]],
+        "type": [number.get(one, -1) for one in layer["type_id"]],
         "x": x,
         "y": y,
     }
@@ -229,7 +232,7 @@ def _requirements(facts: Facts, facility_ids: list[str]) -> dict[str, Any]:
                 "verdict": "".join(LETTER[one] for one in own["verdict"]),
                 "reason": [reason_of[one] for one in own["reason"]],
                 "mode": modes.tolist() if len(set(modes)) > 1 else str(modes.iloc[0]),
-                "limit": _whole(limit_s),
+                "limit": [None if np.isnan(one) else math.floor(one + 1e-6) for one in limit_s.tolist()],
                 "time": _seconds(own["time_s"].to_numpy(dtype=np.float64), np.array(own["verdict"] == "fail")),
                 "facility": [row_of.get(one) for one in own["facility_id"]],
                 "covered": _tenths_down(share),
@@ -272,15 +275,15 @@ def _gaps(facts: Facts, document: dict[str, Any]) -> list[list[Any]]:
 
 def _projects(facts: Facts, corner: FloatArray) -> list[dict[str, Any]] | None:
     """Return the ledger of a verification or plan; None for a detection."""
-    layer = facts.run.layers.get("projects")
+    layer = facts.projects
     if layer is None:
         return None
     x, y = _places(layer.geometry, corner)
     columns = ("project_id", "action", "type_id", "town_id", "means", "status", "department", "name", "facility_id")
     text = layer[list(columns)].fillna("")
     years = {name: _whole(pd.to_numeric(layer[name])) for name in ("plan_year", "start_year", "open_year")}
-    numbers: dict[str, list[Any]] = {name: _whole(pd.to_numeric(layer[name])) for name in ("closes", "people")}
-    numbers["cost"] = [None if np.isnan(one) else round(one, 1) for one in pd.to_numeric(layer["cost"]).tolist()]
+    numbers: dict[str, list[Any]] = {name: _whole(pd.to_numeric(layer[name])) for name in ("closes", "people", "units")}
+    numbers["cost"] = [None if np.isnan(one) else round(one, 3) for one in pd.to_numeric(layer["cost"]).tolist()]
     applied = layer["applied"].astype(bool).tolist()
     others = years | numbers | {"x": x, "y": y, "applied": applied}
     return [row | {name: values[n] for name, values in others.items()} for n, row in enumerate(_rows(text))]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 
@@ -97,6 +98,15 @@ class Facts:
         """The types whose items make the rates."""
         types = self.run.table("types")
         return types.loc[types["headline"].astype(bool), "type_id"].tolist()
+
+    @property
+    def projects(self) -> gpd.GeoDataFrame | None:
+        """The ledger's projects without rows that only count (marginals): they tell of projects that stand in others.
+
+        None where the run has no ledger.
+        """
+        layer = self.run.layers.get("projects")
+        return None if layer is None else layer[layer["marginal"].fillna("") == ""].reset_index(drop=True)
 
     @cached_property
     def facility_names(self) -> dict[str, str]:

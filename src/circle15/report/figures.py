@@ -147,10 +147,12 @@ class _Drawing:
 
     def map_of_projects(self) -> Figure:
         """Draw the projects that have a place, by means (colour) and action (shape)."""
-        every = self.run.layers["projects"]
+        every = self.facts.projects
+        if every is None:
+            raise ValueError("the run has no projects")
         has_place = every.geometry.notna() & ~every.geometry.is_empty
         projects = every[has_place]
-        notes = [self.words["projects_note"].format(count=len(every))]
+        notes = [self.words["projects_note"].format(count=f"{every['units'].astype(float).sum():,.0f}")]
         if not has_place.all():
             notes.append(self.words["placeless"].format(count=int((~has_place).sum())))
         figure = self._slide("projects", (" · " if self.lang == "en" else "，").join(notes))

@@ -160,8 +160,11 @@ def year_of(value: float | None) -> str:
 
 
 def money(value: float | None) -> str:
-    """Return a sum of money with one decimal, thousands apart; ``–`` for none."""
-    return "–" if value is None or pd.isna(value) else f"{value:,.1f}"
+    """Return a sum of money with one to three decimals, thousands apart; ``–`` for none."""
+    if value is None or pd.isna(value):
+        return "–"
+    whole_part, decimals = f"{value:,.3f}".split(".")
+    return f"{whole_part}.{decimals.rstrip('0') or '0'}"
 
 
 def milestone_value(row: Mapping[str, Any], column: str) -> str:
@@ -393,7 +396,7 @@ def _domain_pages(facts: Facts) -> list[dict[str, Any]]:
                 "caption": text("types_caption"),
                 "types": [_type_row(one) for one in records(own)],
                 "requirements": [
-                    one | {"label": _subject(one["subject"], names)}
+                    one | {"label": subject_label(one["subject"], names)}
                     for one in records(whole_district[_about(whole_district, set(own["type_id"]))])
                 ],
                 "targets": _targets(targets[targets["domain"] == row["domain"]] if len(targets) else targets),
@@ -406,7 +409,8 @@ def _domain_pages(facts: Facts) -> list[dict[str, Any]]:
     return pages
 
 
-def _subject(subject: str, names: Mapping[str, Markup]) -> Markup:
+def subject_label(subject: str, names: Mapping[str, Markup]) -> Markup:
+    """Return what the types of a requirement are called, joined by ``+``."""
     return Markup(" + ").join(names.get(one, escape(one)) for one in subject.split("|"))
 
 

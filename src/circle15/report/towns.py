@@ -12,7 +12,7 @@ from circle15.network.survey import SEARCH_FACTOR
 from circle15.outputs.dictionary import Lang
 from circle15.report.embedded import AREA_TOLERANCE_M
 from circle15.report.facts import ITEM_COUNTS, Facts
-from circle15.report.page import both, changes_lead, common, label_of, records, starts_in, template, text
+from circle15.report.page import both, changes_lead, common, label_of, records, starts_in, subject_label, template, text
 from circle15.tables import TOO_FAR, VERDICTS
 from circle15.units import METRES_PER_KM, SECONDS_PER_MINUTE
 
@@ -51,6 +51,7 @@ def town_html(facts: Facts, town: str, lang: Lang, back: str) -> str:
         projects=projects,
         cost=cost,
         changes=changes_lead(facts, town),
+        requirements=_requirements(facts, town),
         types=_types(facts, town),
         committees=[{"population": None} | row for row in records(committees.drop(columns="geometry"))],
     )
@@ -68,6 +69,15 @@ def _rates(facts: Facts, town: str) -> list[dict[str, Any]]:
         year = "" if pd.isna(row["year"]) else f" {row['year']:.0f}"
         row["label"] = text(str(row["state"])) + year
     return rows
+
+
+def _requirements(facts: Facts, town: str) -> list[dict[str, Any]]:
+    """Return what is asked of the town as a whole."""
+    table, labels = facts.run.table("requirements"), _type_labels(facts)
+    if not len(table):
+        return []
+    own = table[(table["scope"] == "town") & (table["scope_id"] == town) & (table["requirement_kind"] != "reach")]
+    return [row | {"label": subject_label(row["subject"], labels)} for row in records(own)]
 
 
 def _type_labels(facts: Facts) -> dict[str, Any]:
@@ -112,7 +122,7 @@ def clock(seconds: float, *, up: bool) -> str:
 
 def _projects(facts: Facts, town: str) -> list[dict[str, Any]]:
     table, labels = facts.run.table("projects"), _type_labels(facts)
-    own = table[table["town_id"] == town]
+    own = table[(table["town_id"] == town) & (table["marginal"] == "")]
     return [
         row | {"label": labels.get(row["type_id"], row["type_id"]), "starts": starts_in(row)} for row in records(own)
     ]

@@ -131,6 +131,10 @@ def _write_town(writer: "_Writer", town: str, path: Path) -> None:
     for name in kept:
         table = writer.table(name)
         writer.add(book, name, table[table["town_id"] == town])
+    asked = writer.table("requirements")
+    if len(asked):
+        writer.add(book, "requirements", asked[(asked["scope"] == "town") & (asked["scope_id"] == town)])
+        kept.append("requirements")
     _add_dictionary(writer, book, kept)
     page = _Page(book, summary)
     page.title(town)

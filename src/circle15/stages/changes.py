@@ -59,7 +59,8 @@ def item_changes(committees: pd.DataFrame, before: pd.DataFrame, after: pd.DataF
     -------
     DataFrame
         ``committee_id, town_id, type_id, status, before, after, reason_before, reason_after, time_before_s,
-        time_after_s, threshold_s, facility_before, facility_after, population, covered_before, covered_after``.
+        time_after_s, threshold_before_s, threshold_after_s, facility_before, facility_after, population,
+        covered_before, covered_after``.
     """
     old, new = decided_items(before), decided_items(after)
     both = old.add_suffix("_before").join(new.add_suffix("_after"), how="outer")
@@ -89,7 +90,8 @@ def item_changes(committees: pd.DataFrame, before: pd.DataFrame, after: pd.DataF
             "reason_after": both["reason_after"],
             "time_before_s": both["time_s_before"],
             "time_after_s": both["time_s_after"],
-            "threshold_s": both["threshold_s_after"],
+            "threshold_before_s": both["threshold_s_before"],
+            "threshold_after_s": both["threshold_s_after"],
             "facility_before": both["facility_id_before"],
             "facility_after": both["facility_id_after"],
             "population": both["population_after"],

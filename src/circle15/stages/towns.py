@@ -154,7 +154,7 @@ class _Town:
                 "type": self._zh[row["type_id"]],
                 "reason": row["reason_after"],
                 "minutes": _minutes(row["time_after_s"], ".1f"),
-                "asked": _minutes(row["threshold_s"], "g"),
+                "asked": _minutes(row["threshold_after_s"], "g"),
             }
             for row in gaps.to_dict("records")
         ]

@@ -103,8 +103,9 @@
       return [null, judged ? C.passed[n] / judged : null];
     }
     if (!rate) return [D.items[type][n], null];
-    const found = deciding[type].map((one) => one.covered[n]).filter((one) => one !== null);
-    return [null, found.length ? Math.min(...found) / 100 : null];
+    // of several requirements the least; where one can't be told, neither can all of them together
+    const found = deciding[type].filter((one) => one.verdict[n] !== "x").map((one) => one.covered[n]);
+    return [null, found.length && !found.includes(null) ? Math.min(...found) / 100 : null];
   }
   function paint() {
     const line = css("--ink-soft");
@@ -327,7 +328,7 @@
   };
   const projects = D.projects && List("project", D.projects, [
     { key: "project", search: true, value: (p) => p.name || p.project_id, cell: (p) => make("span", {}, p.name || p.project_id,
-      make("br"), make("small", {}, [p.name ? p.project_id : "", p.applied ? "" : t("not_applied")].filter(Boolean).join(" · "))) },
+      p.units === 1 ? "" : ` × ${figure(p.units)}`, make("br"), make("small", {}, [p.name ? p.project_id : "", p.applied ? "" : t("not_applied")].filter(Boolean).join(" · "))) },
     { key: "action", value: (p) => t("code_" + p.action) },
     { key: "type", search: true, value: (p) => typeOf(p.type_id) },
     { key: "town", search: true, value: (p) => p.town_id },
@@ -337,7 +338,7 @@
       && p.plan_year !== null ? t("by_plan_year").replace("{year}", p.plan_year) : String(p.start_year ?? "–")) },
     { key: "open_year", number: true, value: (p) => p.open_year, cell: (p) => String(p.open_year ?? "–") },
     { key: "cost", unit: D.currency, number: true, value: (p) => p.cost, cell: (p) => (p.cost === null ? "–"
-      : p.cost.toLocaleString("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 })) },
+      : p.cost.toLocaleString("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 3 })) },
     { key: "closes", number: true, value: (p) => p.closes },
     { key: "people_gained", number: true, value: (p) => p.people },
     { key: "department", search: true, value: (p) => p.department, also: (p) => p.project_id },
