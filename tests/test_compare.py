@@ -482,6 +482,70 @@ def test_runs_of_another_version_are_judged_again(tmp_path):
 # without causes ------------------------------------------------------------------------------------------------------
 
 
+def test_what_counts_in_no_rate_is_told_too(tmp_path):
+    """F is 9 minutes from C1. Asked within 10 and then within 1, uncounted; and of the town 5 places and then 50."""
+
+    def own(minutes: int, places: int) -> str:
+        near = REACH.replace("a.r", "a.near").replace("minutes = 15", f"minutes = {minutes}")
+        town = (
+            '{ id = "a.t", kind = "provision", types = ["a"], measure = "capacity", unit = "places", '
+            f'at_least = {places}, per = 1000, scope = "town", clause = "1" }},'
+        )
+        return "\n".join([REACH, near.replace("headline = true", "headline = false"), town])
+
+    cells = [{"x": 0, "total": 1000}]
+    f = {**F, "capacity": 10}
+    runs = [run(tmp_path / str(n), own(*n), facilities=[f], cells=cells) for n in ((10, 5), (1, 50))]
+    found = compared(*runs)
+    assert changes(found) == {}
+    assert not found.unchanged
+    rows = found.tables["others"]
+    told = {(r.requirement_id, r.scope, r.scope_id): (r.before, r.after) for r in rows.itertuples()}
+    assert told[("a.near", "committee", "C1")] == ("pass", "fail")
+    assert told[("a.t", "town", "T1")] == ("pass", "fail")
+    assert ("a.near", "committee", "C2") not in told  # 13.5 minutes: it fails both times
+    text = summary(found, "en", written=False)
+    assert "Other verdicts that changed: " in text
+    assert "Nothing changed" not in text
+    assert "a.t" in page(found, "en")
+
+
+def test_a_target_that_falls_due_is_told(tmp_path):
+    """Two of three committees reach a: 66.7 % of the 100 % that are due in 2025."""
+    target = (
+        '{ id = "t1", zh = "目标", en = "All of them", due = 2025, operator = ">=", value = 100, unit = "%", '
+        'measured_by = "item_rate", clause = "1" },'
+    )
+    text = standard(REACH, ("a",), due=2025, targets=target)
+    runs = []
+    for year in (2023, 2025):
+        config = district(tmp_path / str(year), text, THREE, [F], as_of=year, covers=["a"])
+        runs.append(Written(config, archive=True).folder)
+    found = compared(*runs)
+    rows = found.tables["others"].query("target_id == 't1'")
+    assert rows[["before", "after"]].to_numpy().tolist() == [["exempt", "fail"]]
+    assert not found.unchanged
+
+
+def test_columns_of_one_run_alone_are_noted(tmp_path):
+    found = compared(run(tmp_path / "a"), run(tmp_path / "b", facilities=[{**F, "grade": "A"}]))
+    note = next(one for one in found.notes.items if one.code == "compare.attributes")
+    assert (note.count, note.rows) == (1, ("grade",))
+
+
+def test_rates_of_other_items_are_set_apart(tmp_path):
+    """Of a, which both judge, 2 of 3 pass and then 1; B judges b as well, of which none is there."""
+    b = REACH.replace("a.r", "b.r").replace('type = "a"', 'type = "b"')
+    found = compared(run(tmp_path / "a"), run(tmp_path / "b", f"{TIGHT}\n{b}", covers=["a", "b"]))
+    assert not found.alike
+    assert found.common_rates == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+    lines = summary(found, "en", written=False).splitlines()
+    assert "item rate of the items that both judge: 66.6 % → 33.3 % (-33.3 points)" in lines
+    assert 'class="n worse"' not in page(found, "en").split('id="rates-district"')[1].split("</table>")[0]
+    assert 'class="n worse"' in page(found, "en").split('id="rates-type"')[1].split("</table>")[0]
+    assert compared(run(tmp_path / "c"), run(tmp_path / "d", TIGHT)).alike
+
+
 def test_the_same_run(tmp_path):
     a = run(tmp_path / "a")
     found = compared(a, a, out=tmp_path / "cmp")
@@ -657,7 +721,7 @@ def test_files(tmp_path):
     found = compared(a, b, out=tmp_path / "one", lang="zh", cache=tmp_path / "cache")
     compared(a, b, out=tmp_path / "two", lang="zh")
     names = {
-        *(f"csv/{name}.csv" for name in ("changes", "rates", "causes", "facilities")),
+        *(f"csv/{name}.csv" for name in ("changes", "others", "rates", "causes", "facilities")),
         "summary.txt",
         "compare.html",
     }

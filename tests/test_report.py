@@ -2,11 +2,13 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import openpyxl
 import pytest
 import shapely
 from hypothesis import given
@@ -20,7 +22,10 @@ from circle15.report.embedded import LETTER, _rings, _tenths_down, embed
 from circle15.report.facts import Facts
 from circle15.report.page import number, page_html, script_json, step_of, whole
 from circle15.report.reading import read_run
-from circle15.report.towns import clock
+from circle15.report.towns import clock, town_html
+from circle15.report.workbook import write_town_workbooks
+from planning_kit import Verified
+from planning_kit import street as planned_street
 from street_kit import REACH, Quiet, Written, district, standard
 
 ROOT = Path(__file__).parents[1]
@@ -247,6 +252,58 @@ def test_bad_folders_are_refused(tmp_path, capsys, case):
     assert out == ""
     assert wanted in err
     assert not (tmp_path / "r").exists()
+
+
+def test_some_committees_have_an_area_and_no_requirement_counts(tmp_path):
+    part = street(tmp_path / "part", areas={"C1": AREAS["C1"]})
+    assert cli.run(["report", str(part), "--out", str(tmp_path / "r1"), "-q"]) == 0
+    uncounted = standard(REACH.replace("headline = true", "headline = false"), ("a",))
+    none = street(tmp_path / "none", text=uncounted, areas=AREAS)
+    facts = Facts(read_run(none))
+    assert (facts.towns, facts.headline) == (["T1", "T2"], [])
+    assert cli.run(["report", str(none), "--out", str(tmp_path / "r2"), "-q"]) == 0
+    page = (tmp_path / "r2" / "report.html").read_text("utf-8")
+    assert page.count('<td class="uncounted">') == 2  # one type, two towns, and no button that lists gaps
+
+
+def test_projects_are_told_once_and_counted_by_their_units(tmp_path):
+    """Two projects, one of them seven sites; a row of 30 that only counts tells of projects in other rows."""
+    rows = [
+        {"project_id": "P", "x": 2000, "open_year": 2024, "type_id": "a"},
+        {"project_id": "Q", "open_year": 2024, "type_id": "a", "units": 7, "cost": 0.45, "town_id": "T2"},
+        {"project_id": "M", "plan_year": 2024, "type_id": "a", "units": 30, "marginal": "year"},
+    ]
+    config = planned_street(
+        tmp_path, standard(REACH, ("a",)), THREE, [{"facility_id": "F", "type": "a", "x": 600}], CELLS,
+        projects=rows, sections="[plan]\nyears = [2024, 2025]\n",
+    )  # fmt: skip
+    facts = Facts(read_run(Verified(config).folder))
+    told = {one["project_id"]: (one["units"], one["cost"]) for one in embed(facts)["projects"]}
+    assert told == {"P": (1, None), "Q": (7, 0.45)}
+    page = town_html(facts, "T2", "en", "report.html")
+    assert "(1)</h2>" in page[page.index('id="projects-title"') :].split("\n", 1)[0]  # P lies in T1
+    assert "× 7" in page
+    assert ">0.45<" in page
+
+
+def test_a_town_is_told_what_is_asked_of_it(tmp_path):
+    """T1 has 10 places for 30 people: 333.3… a thousand, of 500."""
+    asked = (
+        '{ id = "a.t", kind = "provision", types = ["a"], measure = "capacity", unit = "places", at_least = 500, '
+        'per = 1000, scope = "town", clause = "1" },'
+    )
+    facilities = [{"facility_id": "F", "type": "a", "x": 600, "capacity": 10}]
+    folder = street(tmp_path, facilities=facilities, text=standard(f"{REACH}\n{asked}", ("a",)), areas=AREAS)
+    page = re.sub(r"\s*<[^>]+>\s*", "|", town_html(Facts(read_run(folder)), "T1", "en", "report.html"))
+    section = page.split("What is asked of the town", 1)[1].split("Types", 1)[0]
+    assert "333.333" in section
+    assert "500" in section
+    (tmp_path / "towns").mkdir()
+    book = write_town_workbooks(read_run(folder), tmp_path / "towns", "en")["T1"]
+    cells = [
+        cell for sheet in openpyxl.load_workbook(book) for row in sheet.iter_rows(values_only=True) for cell in row
+    ]
+    assert "a.t" in cells
 
 
 def test_a_ledger_alone_has_a_workbook_and_no_page(tmp_path, capsys):

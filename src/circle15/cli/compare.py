@@ -1,5 +1,6 @@
 """``circle15 compare``: two runs beside each other, and why verdicts changed."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,8 @@ def _document(found: "Comparison", out: Path | None) -> str:
         "b": label_of(found.b),
         "unchanged": found.unchanged,
         "items": found.items,
+        "alike": found.alike,
+        "common_rates": [None if math.isnan(one) else one for one in found.common_rates],
         "only_a": list(found.pairs.only_a),
         "only_b": list(found.pairs.only_b),
         "why_no_causes": found.why_no_causes.text("en") if found.why_no_causes else None,

@@ -11,6 +11,7 @@ import pandas as pd
 import shapely
 
 from circle15.comparison.pairing import Pairs, committees_of
+from circle15.errors import Notes
 from circle15.report.facts import ITEM_COUNTS
 from circle15.report.reading import RunFolder
 from circle15.stages.changes import KEYS, RATE_COLUMNS, decided_items
@@ -43,6 +44,12 @@ CHANGE_COLUMNS = (
     *("reason_before", "reason_after", "cause", "step", "time_before_s", "time_after_s"),
     *("threshold_before_s", "threshold_after_s", "facility_before", "facility_before_became"),
     *("facility_after", "facility_after_was", "population_before", "population_after"),
+)
+
+
+OTHER_COLUMNS = (
+    *("target_id", "requirement_id", "scope", "scope_id"),
+    *("before", "after", "reason_before", "reason_after"),
 )
 
 
@@ -154,6 +161,45 @@ def _looked_up(ids: pd.Series, change: Mapping[str, str]) -> list[str]:
     return ["" if not one else change.get(one, SAME) for one in ids]
 
 
+def other_table(a: RunFolder, b: RunFolder, pairs: Pairs) -> pd.DataFrame:
+    """Return what changed beside the items: dated targets, requirements of towns and the district, uncounted verdicts.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `OTHER_COLUMNS`: a target (``target_id``), or a requirement of a town, the district or, where it
+        counts in no rate, a committee (``scope``, ``scope_id``), that both runs judge and not alike.
+    """
+    frames = []
+    for table, keys in (("targets", ["target_id"]), ("requirements", ["requirement_id", "scope", "scope_id"])):
+        frames.append(_judged_otherwise(a.table(table), b.table(table), keys))
+    frames.append(
+        _judged_otherwise(_uncounted(a, {}), _uncounted(b, pairs.rename_b), ["requirement_id", "scope", "scope_id"])
+    )
+    kept = [frame for frame in frames if len(frame)]
+    joined = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=list(OTHER_COLUMNS))
+    return joined.reindex(columns=list(OTHER_COLUMNS)).fillna("")
+
+
+def _uncounted(run: RunFolder, rename: Mapping[str, str]) -> pd.DataFrame:
+    """Return the committees' verdicts that count in no rate, by the ids that the comparison calls them by."""
+    table = run.table("verdicts")
+    own = table[~table["headline"].astype(bool)]
+    ids = [rename.get(one, one) for one in own["committee_id"]]
+    return own.assign(scope="committee", scope_id=ids)
+
+
+def _judged_otherwise(old: pd.DataFrame, new: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return the rows of the same key whose verdicts differ, in the order of the old ones."""
+    if not len(old) or not len(new):
+        return pd.DataFrame()
+    columns = [*keys, "verdict", "reason"]
+    both = old[columns].merge(new[columns], on=keys, suffixes=("_a", "_b"), validate="one_to_one")
+    both = both[both["verdict_a"] != both["verdict_b"]]
+    named = {"verdict_a": "before", "verdict_b": "after", "reason_a": "reason_before", "reason_b": "reason_after"}
+    return both.rename(columns=named)
+
+
 def direction(was: npt.NDArray[np.object_], now: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
     """Return which way verdicts changed: fail before unknown before pass; exempt is no place on that way."""
     rank = {"fail": 0, "unknown": 1, "pass": 2}
@@ -192,6 +238,14 @@ def facility_table(a: RunFolder, b: RunFolder) -> pd.DataFrame:
     ]
     joined = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
     return joined.sort_values(["type_id", "facility_id"], ignore_index=True)
+
+
+def note_attributes(a: RunFolder, b: RunFolder, notes: Notes) -> None:
+    """Note columns of facilities that one run alone has: they may turn verdicts, and no facility is listed for them."""
+    one, two = (set(_facilities(run).columns) for run in (a, b))
+    left = sorted((one ^ two) - set(NOT_ATTRIBUTES))
+    text = f"{len(left)} columns of facilities are in one run alone and not compared: {', '.join(left)}"
+    notes.add("compare.attributes", len(left), text, left)
 
 
 def _facilities(run: RunFolder) -> gpd.GeoDataFrame:

@@ -47,6 +47,8 @@ def summary(found: Comparison, lang: Lang, *, written: bool) -> str:
     ]
     if left:
         lines.append(words.t["more" if written else "more_unwritten"].format(n=left))
+    if len(found.tables["others"]):
+        lines.append(words.others())
     if len(found.tables["facilities"]):
         lines.append(words.facilities())
     lines += [f"{words.t['note']}{words.t['colon']}{note.text}" for note in told(found.notes.items, lang)]
@@ -77,6 +79,8 @@ def page(found: Comparison, lang: Lang) -> str:
         why=words.why(),
         changes=words.changes(changes.head(ROWS_SHOWN)),
         changes_left=max(0, len(changes) - ROWS_SHOWN),
+        others=words.other_rows(found.tables["others"].head(ROWS_SHOWN)),
+        others_left=max(0, len(found.tables["others"]) - ROWS_SHOWN),
         rates=[(by, words.t[f"by_{by}"], words.rate_rows(table)) for by, table in rates.groupby("by", sort=False)],
         facilities=words.facility_rows(facilities.head(ROWS_SHOWN)),
         facilities_left=max(0, len(facilities) - ROWS_SHOWN),
@@ -207,6 +211,33 @@ class _Words:
             if row[facility] and row[became] not in ("", SAME):
                 told[row[facility]] = f"{row[facility]} {self.code(row[became])}"
         return told.values()
+
+    def others(self) -> str:
+        """Return how many targets, requirements of towns and the district, and uncounted verdicts changed."""
+        table = self.found.tables["others"]
+        target, committee = table["target_id"] != "", table["scope"] == "committee"
+        counts = {"targets": target.sum(), "of_towns": (~target & ~committee).sum(), "uncounted": committee.sum()}
+        parts = [self.t[f"others_{name}"].format(n=number) for name, number in counts.items() if number]
+        return f"{self.t['others']}{self.t['colon']}{self.t['comma'].join(parts)}"
+
+    def other_rows(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+        """Return what changed beside the items as text."""
+        targets = pd.concat([run.table("targets") for run in (self.found.a, self.found.b)])
+        names = dict(zip(targets["target_id"], targets[f"name_{self.lang}"], strict=True)) if len(targets) else {}
+        rows = []
+        for row in _records(table):
+            scope = self.t["by_district"] if row["scope"] in ("district", "") else row["scope_id"]
+            rows.append(
+                {
+                    "what": names.get(row["target_id"]) or row["target_id"] or row["requirement_id"],
+                    "where": scope,
+                    "from": self.code(row["before"]),
+                    "to": self.code(row["after"]),
+                    "why_from": self.code(row["reason_before"]),
+                    "why_to": self.code(row["reason_after"]),
+                }
+            )
+        return rows
 
     def facilities(self) -> str:
         """Return how many facilities came, went, moved or changed."""

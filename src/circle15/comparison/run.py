@@ -19,6 +19,8 @@ from circle15.comparison.changes import (
     item_count,
     item_rate,
     item_tables,
+    note_attributes,
+    other_table,
     rate_table,
 )
 from circle15.comparison.pairing import Pairs, common_types, pair
@@ -42,7 +44,7 @@ KEPT_BY = "compute"
 """Whose folders may hold an archive."""
 LAYOUT = Layout((), (OTHERS,))
 """Tables have their order."""
-TABLES = ("changes", "rates", "causes", "facilities")
+TABLES = ("changes", "others", "rates", "causes", "facilities")
 
 
 NO_ARCHIVE, NEVER_KEPT, TWO_CRS = "why_no_archive", "why_never_kept", "why_two_crs"
@@ -74,7 +76,7 @@ class Comparison:
     types : list of str
         Which types both judge.
     tables : dict of str to DataFrame
-        ``changes``, ``rates``, ``causes``, ``facilities``.
+        ``changes``, ``others``, ``rates``, ``causes``, ``facilities``.
     items : int
         How many items both runs judge.
     alike : bool
@@ -109,10 +111,10 @@ class Comparison:
 
     @property
     def unchanged(self) -> bool:
-        """Whether no verdict, no rate and no facility differs."""
+        """Whether no verdict, counted or not, no rate and no facility differs."""
         rates = self.tables["rates"]
         differ = any(not rates[f"a_{name}"].equals(rates[f"b_{name}"]) for name in RATE_COLUMNS)
-        return not len(self.tables["changes"]) and not len(self.tables["facilities"]) and not differ
+        return not differ and not any(len(self.tables[name]) for name in ("changes", "others", "facilities"))
 
 
 def compare(
@@ -163,6 +165,7 @@ def compare(
         pairs, types = pair(a, b, mapping, notes), common_types(a, b, notes)
     with clock.stage("changes"):
         facilities = facility_table(a, b)
+        note_attributes(a, b, notes)
         before, after = item_tables(a, b, pairs, types)
         changes = change_table(a, pairs, before, after, facilities)
     causes, why, reruns = _causes(a, b, pairs, before["verdict"], after["verdict"], open_cache(cache), clock, notes)
@@ -170,7 +173,13 @@ def compare(
         found = causes.items.reindex(pd.MultiIndex.from_frame(changes[["committee_id", "type_id"]]))
         changes = changes.assign(cause=found["cause"].to_numpy(), step=found["step"].to_numpy())
     groups = pd.DataFrame(columns=list(CAUSE_COLUMNS)) if causes is None else causes.groups
-    tables = {"changes": changes, "rates": rate_table(a, b), "causes": groups, "facilities": facilities}
+    tables = {
+        "changes": changes,
+        "others": other_table(a, b, pairs),
+        "rates": rate_table(a, b),
+        "causes": groups,
+        "facilities": facilities,
+    }
     alike = all(item_count(run) == len(before) for run in (a, b))
     rates = item_rate(before["verdict"]), item_rate(after["verdict"])
     comparison = Comparison(

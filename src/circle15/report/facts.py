@@ -42,6 +42,7 @@ class Facts:
         """The committees in the order of their ids."""
         layer = self.run.layers["committees"]
         texts = {name: layer[name].fillna("").astype(object) for name in ("committee_id", "name", "town_id", "zone")}
+        texts["verdict"] = layer["verdict"].fillna("exempt").astype(object)  # of a standard without headline
         table: pd.DataFrame = layer.assign(**texts).sort_values("committee_id").reset_index(drop=True)
         return table
 
