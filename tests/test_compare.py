@@ -729,7 +729,7 @@ def test_files(tmp_path):
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
     assert (tmp_path / "one" / "summary.txt").read_text("utf-8") == summary(found, "zh", written=False)
-    assert "达标 (限时内) → 不达标" in summary(found, "zh", written=False) or "不达标" in summary(
+    assert "达标（限时内）→ 不达标" in summary(found, "zh", written=False) or "不达标" in summary(
         found, "zh", written=False
     )
     document = json.loads((tmp_path / "one" / "run.json").read_text("utf-8"))

@@ -38,7 +38,7 @@ def summary(found: Comparison, lang: Lang, *, written: bool) -> str:
     lines += [*words.headline(), words.counted()]
     if found.why_no_causes:
         lines.append(words.why())
-    lines += [f"  {row['label']}: {row['text']}" for row in causes]
+    lines += [f"  {row['label']}{words.t['colon']}{row['text']}" for row in causes]
     changes = words.changes(found.tables["changes"].head(LINES_SHOWN))
     left = len(found.tables["changes"]) - len(changes)
     lines += [
@@ -132,7 +132,7 @@ class _Words:
         if self.found.alike:
             return own
         a, b = self.found.common_rates
-        told = "" if math.isnan(b - a) else f" ({self.points(100 * (b - a))})"
+        told = "" if math.isnan(b - a) else self.t["difference"].format(points=self.points(100 * (b - a)))
         common = f"{self.t['common_rate']}{self.t['colon']}{text_of_rate(a)} → {text_of_rate(b)}{told}"
         return [common, self.t["own_rates"], *own]
 
@@ -160,7 +160,7 @@ class _Words:
     def rates(self, row: dict[str, Any], name: str) -> str:
         """Return a rate of both runs and their difference."""
         points = row[f"points_{name.removesuffix('_rate')}"]
-        told = "" if math.isnan(points) else f" ({self.points(points)})"
+        told = "" if math.isnan(points) else self.t["difference"].format(points=self.points(points))
         return f"{text_of_rate(row[f'a_{name}'])} → {text_of_rate(row[f'b_{name}'])}{told}"
 
     def points(self, value: float) -> str:
@@ -196,7 +196,7 @@ class _Words:
             row["stepped"] = self.code(row["step"]) if row["step"] else ""
             row["facilities"] = self.t["comma"].join(self._nearest(row))
             told = self.t["comma"].join(one for one in (row["because"], row["facilities"]) if one)
-            turned = f"{row['from']} ({row['why_from']}) → {row['to']} ({row['why_to']})"
+            turned = self.t["turned"].format(**row)
             row["line"] = f"{row['committee']} · {row['type']}{self.t['colon']}{turned}{f' — {told}' if told else ''}"
             rows.append(row)
         return rows

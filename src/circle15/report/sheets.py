@@ -273,4 +273,9 @@ def _shown(value: object, kind: str) -> str:
 def display_width(text: str) -> int:
     """Return how many columns the longest line takes; wide characters take two."""
     lines = text.splitlines() or [""]
-    return max(sum(2 if unicodedata.east_asian_width(one) in "WFA" else 1 for one in line[:200]) for line in lines)
+    return max(text_width(line[:200]) for line in lines)
+
+
+def text_width(text: str) -> int:
+    """Return the width of a line in characters of the Latin alphabet; a Chinese one takes two."""
+    return sum(2 if unicodedata.east_asian_width(one) in "WFA" else 1 for one in text)

@@ -5,6 +5,7 @@ below 1 reads as 100.00 %. Codes stand in words, since people filter by what the
 to those of the CSV files. Ids are kept, with the name beside them.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,7 @@ from circle15.report.sheets import (
     Column,
     column_of,
     scale_rates,
+    text_width,
     verdict_fills,
 )
 from circle15.report.words import texts
@@ -62,6 +64,10 @@ OWN_KEYS |= {"targets": "target_id", "figures": "key"}
 """Tables that bring the names of their key."""
 TOWN_TABLES = ("gaps", "changes", "projects", "committees")
 SUMMARY_WIDTHS = (46, 20, 20, 20, 90, 90)
+LINE_PT = 15.0
+"""Height of a line of text of the usual size."""
+OF_SEVERAL_TYPES = ("domains", "towns", "zones", "district", "effects")
+"""Tables whose people are counted once for every type."""
 
 
 def write_workbook(run: RunFolder, path: Path, lang: Lang) -> None:
@@ -199,7 +205,8 @@ class _Writer:
     def _column(self, name: str, field: str, values: pd.Series) -> Column:
         entry = self.dictionary.column(name, field)
         if entry.kind != "code":
-            return Column(entry.title(self.lang), entry.kind, column_of(values))
+            unit = self.words["pairs"] if name in OF_SEVERAL_TYPES and field in PAIRS else ""
+            return Column(entry.title(self.lang) + unit, entry.kind, column_of(values))
         fills = {self.code(verdict): colour for verdict, colour in verdict_fills().items()}
         worded = [None if one is None else self.code(str(one), name) for one in column_of(values)]
         return Column(entry.title(self.lang), "code", list(worded), fills if field in VERDICT_COLUMNS else {})
@@ -351,9 +358,17 @@ class _Page:
         self.at += 1
 
     def close(self) -> None:
-        """Set the widths."""
+        """Set the widths, and the heights of lines whose text is wrapped: not every program finds them by itself."""
         for number, width in enumerate(SUMMARY_WIDTHS, 1):
             self.sheet.column_dimensions[get_column_letter(number)].width = width
+        for number, row in enumerate(self.sheet.iter_rows(max_col=len(SUMMARY_WIDTHS)), 1):
+            taken = [
+                math.ceil(text_width(str(cell.value)) / width)
+                for cell, width in zip(row, SUMMARY_WIDTHS, strict=False)
+                if cell.value is not None and cell.font != LARGE
+            ]
+            if max(taken, default=1) > 1:
+                self.sheet.row_dimensions[number].height = LINE_PT * max(taken)
 
 
 def _fill_summary(writer: _Writer, book: Book, sheet: Worksheet) -> None:
