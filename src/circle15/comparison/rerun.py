@@ -148,7 +148,7 @@ def _content(table: pd.DataFrame | None, *but: str) -> tuple[Any, ...]:
 def _plain(values: pd.Series) -> npt.NDArray[Any]:
     """Return numbers as float64 and everything else as text, whatever types the file gave them."""
     if values.dtype.kind in "biuf":
-        return values.to_numpy(dtype=np.float64)
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
     return values.astype(object).where(values.notna(), "").astype(str).to_numpy(dtype=object)
 
 
