@@ -204,12 +204,15 @@ class _Words:
     def _nearest(self, row: dict[str, Any]) -> Iterable[str]:
         """Return what became of the nearest facility before and after, if anything."""
         told = {}
+        facilities = self.found.tables["facilities"]
+        name_of = dict(zip(facilities["facility_id"], facilities["name"], strict=True))
         for facility, became in (
             ("facility_before", "facility_before_became"),
             ("facility_after", "facility_after_was"),
         ):
             if row[facility] and row[became] not in ("", SAME):
-                told[row[facility]] = f"{row[facility]} {self.code(row[became])}"
+                one = row[facility]
+                told[one] = " ".join(text for text in (name_of.get(one, ""), one, self.code(row[became])) if text)
         return told.values()
 
     def others(self) -> str:
