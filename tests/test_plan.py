@@ -223,6 +223,20 @@ def test_budgets_for_every_year(tmp_path):
         plan_of(tmp_path, [FEW], sections("[5, 5]"))
 
 
+def test_a_status_ahead_of_its_own_years_is_noted(tmp_path):
+    """Told in 2024: P is done and opens in 2025, Q started in 2025; R opens in 2024, S is only planned."""
+    rows = [
+        {**FEW, "project_id": "P", "status": "done", "open_year": 2025},
+        {**FEW, "project_id": "Q", "status": "started", "start_year": 2025, "open_year": 2026},
+        {**FEW, "project_id": "R", "status": "done", "open_year": 2024},
+        {**FEW, "project_id": "S", "status": "planned", "open_year": 2026},
+    ]
+    config = street(tmp_path, standard(REACH), ENDS, [F], CELLS, projects=rows, sections=sections())
+    found = programme.plan(load_plan_config(config), out=tmp_path / "o", as_of=2024, progress=Quiet())
+    notes = {note.code: note.rows for note in found.notes.items}
+    assert notes["projects.ahead"] == ("P", "Q")
+
+
 def test_a_search_without_time(tmp_path):
     config = street(tmp_path, standard(REACH), ENDS, [F], CELLS, projects=[FEW, MANY], sections=sections("[5, 5, 5]"))
     found = programme.plan(load_plan_config(config), out=tmp_path / "o", time_limit_s=1e-9, progress=Quiet())

@@ -151,7 +151,7 @@ def _plan_tables(
         "programme": programme_by_year(real, calendar, None if found is None else found.people),
     }
     _note_over_budget(run, own["programme"])
-    counted = _counted(run.config, run.standard, ledger, told)
+    counted = _counted(run.config, run.standard, ledger, told, run.notes)
     reach = _reach_milestone(run, proof, told, done)
     counted["milestones"] = pd.concat([counted["milestones"], reach], ignore_index=True)
     return {**own, **counted, **proof_tables(run, proof)}
@@ -192,8 +192,19 @@ def _reach_milestone(run: Run, proof: Proof, told: int, done: Mapping[str, pd.Da
     return pd.DataFrame([row])
 
 
-def _counted(config: LedgerConfig, standard: Standard, ledger: pd.DataFrame, told: int) -> dict[str, pd.DataFrame]:
-    """Return what a ledger counts, whether it has a district or not."""
+def _counted(
+    config: LedgerConfig, standard: Standard, ledger: pd.DataFrame, told: int, notes: Notes
+) -> dict[str, pd.DataFrame]:
+    """Return what a ledger counts, whether it has a district or not; a status ahead of its own years is noted."""
+    opens, starts = (pd.to_numeric(ledger[name]) for name in ("open_year", "start_year"))
+    ahead = ((ledger["status"] == "done") & (opens > told)) | (
+        ledger["status"].isin(["started", "done"]) & (starts > told)
+    )
+    text = (
+        f"{ahead.sum()} projects are started or done by their status, and by their years only after {told}: milestones "
+        "go by the status, rates by the years"
+    )
+    notes.add("projects.ahead", int(ahead.sum()), text, ledger["project_id"][ahead])
     plan_config = config.plan or PlanConfig(years=config.plan_years)
     return {
         "figures": ledger_figures(ledger, standard, told),
@@ -237,7 +248,7 @@ def _count(
     try:
         with clock.stage("ledger"):
             ledger = read_projects(config, catalogue, None, None, notes)
-            tables = _counted(config, catalogue, ledger, config.run.as_of)
+            tables = _counted(config, catalogue, ledger, config.run.as_of, notes)
         with clock.stage("write"):
             manifest = dataclasses.replace(manifest, notes=notes, started=began, timings=clock.timings)
             files = write_plan(out, manifest, [Sheet(name, table) for name, table in tables.items()], None)
