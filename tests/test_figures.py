@@ -21,7 +21,8 @@ from circle15.report.facts import Facts
 from circle15.report.figures import _Drawing, _pieces, _whole_percent, draw_figures
 from circle15.report.fonts import LATIN, characters, chinese_families, families_for
 from circle15.report.reading import RunFolder, read_run
-from circle15.report.slides import round_length, set_fonts, short
+from circle15.report.scale import round_length
+from circle15.report.slides import set_fonts, short
 
 ROOT = Path(__file__).parents[1]
 chinese = pytest.mark.skipif(not chinese_families(), reason="no font with Chinese is installed (fonts-noto-cjk)")

@@ -18,7 +18,7 @@ import shapely
 from PIL import Image
 
 from circle15 import cli
-from circle15.report.towns import length_text, round_length
+from circle15.report.scale import length_text, round_length
 from street_kit import standard
 from test_report import AREAS, EVIL, evil_street, rows_of, sample, street  # noqa: F401 - sample is a fixture
 

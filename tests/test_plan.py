@@ -12,6 +12,7 @@ import pytest
 from circle15 import cli
 from circle15.config import load_plan_config
 from circle15.errors import ComputeError, ConfigError, InputError
+from circle15.percent import text_of_milestone
 from circle15.plan.covering import gather
 from circle15.plan.schedule import Calendar, schedule
 from circle15.plan.solver import Limits
@@ -221,6 +222,14 @@ def test_budgets_for_every_year(tmp_path):
     """That is a fault of the configuration, which the message names."""
     with pytest.raises(ConfigError, match=r"config\.toml.*plan\.budgets has 2 figures for 3 years"):
         plan_of(tmp_path, [FEW], sections("[5, 5]"))
+
+
+def test_rates_of_items_are_rounded_down_in_milestones_and_shares_of_projects_are_not():
+    """78.375 % of items have not reached 78.4 %; 159 of 570 projects are 27.9 %, as the plan prints it."""
+    assert text_of_milestone(78.375, 100.0, "items") == "78.3 %"
+    assert text_of_milestone(100 * 159 / 570, 33.3, "projects") == "27.9 %"
+    assert text_of_milestone(33.26, 33.3, "projects") == "33.2 %"  # never up to the target
+    assert text_of_milestone(float("nan"), 100.0, "items") == "–"
 
 
 def test_a_status_ahead_of_its_own_years_is_noted(tmp_path):

@@ -14,6 +14,11 @@ def text_of_rate(rate: float) -> str:
     return f"{math.floor(round(rate * TENTHS, 6)) / 10:.1f} %"
 
 
+def text_of_milestone(value: float, target: float, basis: str) -> str:
+    """Return a milestone's percentage: of ``items`` it is a rate, and rounded down; of projects it is a plan's share."""
+    return text_of_rate(value / 100.0) if basis == "items" else text_of_percent(value, target)
+
+
 def text_of_percent(value: float, target: float = 100.0) -> str:
     """Return a percentage to a tenth, rounded down where it would read as a target that it misses; ``–`` for NaN.
 

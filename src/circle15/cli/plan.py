@@ -18,7 +18,7 @@ from circle15.cli.suggest import EXIT_INTERRUPTED, interruptible
 from circle15.cli.tables import as_document, as_text, money, plain_table
 from circle15.cli.terminal import Stages
 from circle15.cli.verify import rates_table
-from circle15.percent import text_of_percent
+from circle15.percent import text_of_milestone, text_of_percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +127,8 @@ def _tables(found: "Planned") -> str:
 def _milestones(milestones: "pd.DataFrame") -> Any:
     table = plain_table("milestone", "due", "asked", "is", "as planned", "verdict")
     for row in milestones.to_dict("records"):
-        shares = [text_of_percent(row[name], row["target"]) for name in ("target", "value", "value_planned")]
+        names = ("target", "value", "value_planned")
+        shares = [text_of_milestone(row[name], row["target"], row["basis"]) for name in names]
         table.add_row(str(row["milestone"]), f"{row['due']}", *shares, f"{row['verdict']} ({row['reason']})")
     return table
 

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from circle15.outputs.colours import MEANS_COLOURS, STEP_COLOURS, STEPS, VERDICT_COLOURS, step_labels
 from circle15.outputs.dictionary import LANGS, Lang, load_dictionary
 from circle15.outputs.manifest import notes_of
-from circle15.percent import text_of_percent, text_of_rate
+from circle15.percent import text_of_milestone, text_of_percent, text_of_rate
 from circle15.report.embedded import embed
 from circle15.report.facts import Facts, Name
 from circle15.report.notes import told, word
@@ -105,7 +105,7 @@ def common(facts: Facts, lang: Lang) -> dict[str, Any]:
         "number": number,
         "money": money,
         "percent": text_of_rate,
-        "milestone_value": milestone_value,
+        "text_of_milestone": text_of_milestone,
         "text_of_percent": text_of_percent,
         "width": lambda rate: 0 if math.isnan(rate) else math.floor(rate * 1000) / 10,
         "code_name": code_name,
@@ -165,13 +165,6 @@ def money(value: float | None) -> str:
         return "–"
     whole_part, decimals = f"{value:,.3f}".split(".")
     return f"{whole_part}.{decimals.rstrip('0') or '0'}"
-
-
-def milestone_value(row: Mapping[str, Any], column: str) -> str:
-    """Return a milestone's percent: rates of items are rounded down as everywhere, shares of projects as plans do."""
-    if row["basis"] == "items":
-        return text_of_rate(row[column] / 100.0)
-    return text_of_percent(row[column], row["target"])
 
 
 def number(value: float | None) -> str:

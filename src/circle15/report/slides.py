@@ -20,6 +20,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from circle15.report.fonts import families_for
+from circle15.report.scale import length_text, round_length
 
 SIZE_IN, DPI = (13.333, 7.5), 150
 """A slide of 16:9; 2000 × 1125 pixels."""
@@ -76,12 +77,6 @@ def map_axes(figure: Figure, bounds: npt.ArrayLike, north: str) -> Axes:
     return axes
 
 
-def round_length(most_m: float) -> float:
-    """Return the longest of 1, 2, 5 × a power of ten that is no longer than `most_m` metres."""
-    power = 10.0 ** np.floor(np.log10(most_m))
-    return float(max(step * power for step in (1, 2, 5) if step * power <= most_m))
-
-
 def _scale_bar(figure: Figure, width_m: float) -> None:
     """Draw a bar of a round length below the legend, as long as that is on the map."""
     length = round_length(width_m * BAR_SHARE)
@@ -93,9 +88,8 @@ def _scale_bar(figure: Figure, width_m: float) -> None:
         left = number * length / 2
         corners = [(left, 0.1), (left + length / 2, 0.1), (left + length / 2, 0.3), (left, 0.3)]
         axes.add_patch(Polygon(corners, facecolor=colour, edgecolor=INK, linewidth=0.8, clip_on=False))
-    text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"  # noqa: PLR2004 - metres of a kilometre
     axes.text(0, 0.42, "0", fontsize=SMALL_PT, color=INK, ha="center")
-    axes.text(length, 0.42, text, fontsize=SMALL_PT, color=INK, ha="center")
+    axes.text(length, 0.42, length_text(length), fontsize=SMALL_PT, color=INK, ha="center")
 
 
 def _north(figure: Figure, word: str) -> None:

@@ -13,8 +13,9 @@ from circle15.outputs.dictionary import Lang
 from circle15.report.embedded import AREA_TOLERANCE_M
 from circle15.report.facts import ITEM_COUNTS, Facts
 from circle15.report.page import both, changes_lead, common, label_of, records, starts_in, subject_label, template, text
+from circle15.report.scale import length_text, round_length
 from circle15.tables import TOO_FAR, VERDICTS
-from circle15.units import METRES_PER_KM, SECONDS_PER_MINUTE
+from circle15.units import SECONDS_PER_MINUTE
 
 MAP_UNITS = 1000.0
 """Longer side of a town's drawing, in the units of its own."""
@@ -178,17 +179,6 @@ def _drawing(facts: Facts, committees: pd.DataFrame) -> dict[str, Any] | None:
     metres = round_length(size / 4)
     bar = {"length": round(metres * scale, 1), "y": high, "label": length_text(metres)}
     return {**drawn, "box": f"0 0 {wide} {round(high + SCALE_UNITS, 1)}", "bar": bar, "line": 1.5, "dot": 9}
-
-
-def round_length(most_m: float) -> float:
-    """Return the longest of 1, 2, 5, 10, 20, … metres that is no longer than `most_m`."""
-    power = 10.0 ** math.floor(math.log10(most_m))
-    return power * max(one for one in (1, 2, 5) if one * power <= most_m * (1 + 1e-9))
-
-
-def length_text(length_m: float) -> str:
-    """Return a round length as people read it."""
-    return f"{length_m / METRES_PER_KM:g} km" if length_m >= METRES_PER_KM else f"{length_m:g} m"
 
 
 def _path(shape: shapely.Geometry, at: Any) -> str:
