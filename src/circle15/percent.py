@@ -15,7 +15,7 @@ def text_of_rate(rate: float) -> str:
 
 
 def text_of_milestone(value: float, target: float, basis: str) -> str:
-    """Return a milestone's percentage: of ``items`` it is a rate, and rounded down; of projects it is a plan's share."""
+    """Return a milestone's percentage: of ``items`` a rate, rounded down; of projects a share as a plan prints it."""
     return text_of_rate(value / 100.0) if basis == "items" else text_of_percent(value, target)
 
 
