@@ -17,7 +17,7 @@ CYCLE = ModeSpeeds("cycle", 12.0, 12.0, {}, float("nan"))
 DRIVE = ModeSpeeds("drive", float("nan"), 4.0, {"primary": 40.0, "residential": 20.0}, 30.0)
 
 
-def make_streets(lines, flags=None, classes=None, kmh=None) -> Streets:
+def make_streets(lines, flags=None, classes=None, kmh=None, boards=None) -> Streets:
     """Streets from lines of coordinates; lines that share a first or last vertex meet there."""
     lines = [np.asarray(line, dtype=float) for line in lines]
     ends = np.array([[line[0], line[-1]] for line in lines]).reshape(-1, 2)
@@ -36,6 +36,7 @@ def make_streets(lines, flags=None, classes=None, kmh=None) -> Streets:
         road_class=road,
         road_classes=names,
         speed_kmh=np.full(len(lines), np.nan) if kmh is None else np.asarray(kmh, dtype=float),
+        boards=dict.fromkeys(MODES, np.ones(len(lines), bool) if boards is None else np.asarray(boards, bool)),
         source="made by a test",
     )
 
@@ -66,7 +67,9 @@ def random_streets(rng: np.random.Generator, size: int = 6, one_way: float = 0.2
 class Oracle:
     """Travel times by networkx on the uncontracted streets.
 
-    Every straight piece is an edge of its own, and both points become nodes of the graph on their nearest piece.
+    Every straight piece is an edge of its own, and both points become nodes of the graph on their nearest piece: of
+    those that may be boarded, one from which the largest part (by metres) of its piece in which everybody gets
+    everywhere can be reached, or for the end of a journey one that can be reached from there.
     """
 
     def __init__(self, streets: Streets, speeds: ModeSpeeds, max_snap_m: float = 300.0) -> None:
@@ -76,7 +79,41 @@ class Oracle:
         for e in np.flatnonzero(streets.access[speeds.mode]).tolist():
             self.pieces += self._pieces_of(streets, speeds, e)
         self.shapes = [shapely.LineString([p[2], p[3]]) for p in self.pieces]
-        self.tree = shapely.STRtree(self.shapes)
+
+    def edges(self, name: str) -> set[int]:
+        """Return the edges of which a piece may be begun on (``from``) or ended on (``to``)."""
+        return {self.pieces[row][7] for row in self.boarded[name][0]}
+
+    @cached_property
+    def boarded(self) -> dict[str, tuple[list[int], shapely.STRtree]]:
+        """The pieces that a journey may begin and end on, and their trees."""
+        graph = nx.DiGraph()
+        metres: dict = {}
+        for one, two, _, _, flag, *_ in self.pieces:
+            graph.add_nodes_from([one, two])
+            _join(graph, one, two, 1.0, flag)
+        part_of = {node: n for n, part in enumerate(nx.strongly_connected_components(graph)) for node in part}
+        for one, two, start, end, *_ in self.pieces:
+            if part_of[one] == part_of[two]:
+                metres[part_of[one]] = metres.get(part_of[one], 0.0) + float(np.hypot(*(np.asarray(end) - start)))
+        out, into = set(), set()
+        for piece in nx.weakly_connected_components(graph):
+            largest = max((part_of[node] for node in piece), key=lambda part: metres.get(part, 0.0))
+            core = {node for node in piece if part_of[node] == largest}
+            if not metres.get(largest):
+                out, into = out | piece, into | piece
+            else:
+                one = next(iter(core))
+                out, into = out | nx.ancestors(graph, one) | core, into | nx.descendants(graph, one) | core
+        found = {}
+        for name, good, (first, second) in (("from", out, (1, 0)), ("to", into, (0, 1))):
+            rows = [
+                row
+                for row, piece in enumerate(self.pieces)
+                if piece[6] and ((piece[4] & 1 and piece[first] in good) or (piece[4] & 2 and piece[second] in good))
+            ]
+            found[name] = (rows, shapely.STRtree([self.shapes[row] for row in rows]))
+        return found
 
     @staticmethod
     def _pieces_of(streets: Streets, speeds: ModeSpeeds, e: int) -> list[tuple]:
@@ -87,20 +124,20 @@ class Oracle:
             kmh = float(streets.speed_kmh[e])
         xy = streets.xy[streets.first[e] : streets.first[e + 1]]
         names = [("n", int(streets.u[e])), *[("v", e, k) for k in range(1, len(xy) - 1)], ("n", int(streets.v[e]))]
-        flag = int(streets.access[speeds.mode][e])
-        return [(names[k], names[k + 1], xy[k], xy[k + 1], flag, kmh / 3.6) for k in range(len(xy) - 1)]
+        flag, boards = int(streets.access[speeds.streets][e]), bool(streets.boards[speeds.streets][e])
+        return [(names[k], names[k + 1], xy[k], xy[k + 1], flag, kmh / 3.6, boards, e) for k in range(len(xy) - 1)]
 
     @cached_property
     def graph(self) -> nx.DiGraph:
         graph = nx.DiGraph()
-        for one, two, start, end, flag, speed in self.pieces:
+        for one, two, start, end, flag, speed, *_ in self.pieces:
             _join(graph, one, two, float(np.hypot(*(np.asarray(end) - start))) / speed, flag)
         return graph
 
     def __call__(self, a, b, cutoff_s: float | None = None) -> float:
         """Return the seconds from a to b; infinite where no path leads or one is off the network."""
         graph = self.graph
-        feet = [self._foot(np.asarray(at, dtype=float)) for at in (a, b)]
+        feet = [self._foot(np.asarray(at, dtype=float), name) for at, name in ((a, "from"), (b, "to"))]
         if None in feet:
             return np.inf
         (near_a, foot_a, leg_a), (near_b, foot_b, leg_b) = feet
@@ -114,8 +151,9 @@ class Oracle:
         finally:
             graph.remove_nodes_from(["from", "to"])
 
-    def _foot(self, at):
-        near = int(self.tree.nearest(shapely.Point(at)))
+    def _foot(self, at, name):
+        rows, tree = self.boarded[name]
+        near = rows[int(tree.nearest(shapely.Point(at)))]
         if self.shapes[near].distance(shapely.Point(at)) > self.max_snap_m:
             return None
         foot = np.asarray(self.shapes[near].interpolate(self.shapes[near].project(shapely.Point(at))).coords[0])
@@ -123,7 +161,7 @@ class Oracle:
 
     def _attach(self, name: str, near: int, foot) -> None:
         """Join a foot to both ends of its piece, as far as the piece's direction lets one come or go."""
-        one, two, start, end, flag, speed = self.pieces[near]
+        one, two, start, end, flag, speed, *_ = self.pieces[near]
         for node, at, out, back in ((one, start, 2, 1), (two, end, 1, 2)):
             seconds = float(np.hypot(*(foot - at))) / speed
             here = seconds * speed < 1e-6  # at a junction one is on every street there
@@ -133,7 +171,7 @@ class Oracle:
                 _add(self.graph, node, name, seconds)
 
     def _along(self, near: int, foot_a, foot_b) -> None:
-        _, _, start, _, flag, speed = self.pieces[near]
+        _, _, start, _, flag, speed, *_ = self.pieces[near]
         ahead = np.hypot(*(foot_b - start)) - np.hypot(*(foot_a - start))
         if abs(ahead) < 1e-9 or flag & (1 if ahead > 0 else 2):
             _add(self.graph, "from", "to", abs(float(ahead)) / speed)

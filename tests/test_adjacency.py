@@ -1,5 +1,7 @@
 """Facilities near facilities: along the network against networkx, in a straight line against all pairs."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import shapely
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circle15.network.adjacency import nearest_places, straight_m
+from circle15.network.snap import as_beginnings
 from circle15.units import distance_m, travel_time_s
 from kit import CYCLE, DRIVE, WALK, Oracle, make_network, make_streets, random_streets
 from test_network import CROSS, places
@@ -40,7 +43,10 @@ def test_the_nearest_agrees_with_networkx_on_the_uncontracted_streets(seed, spee
         for j, b in zip(stops, end, strict=True):
             truth[i, j] = min(truth[i, j], oracle(a, b))
     network = make_network(streets, speeds)
-    found = nearest_places(network, places(network, start, stations), places(network, end, stops), limit_s)
+    stations_at = places(network, start, stations)
+    begins = as_beginnings(network, stations_at.xy, stations_at.snapped, 300.0)
+    stations_at = dataclasses.replace(stations_at, snapped=begins)
+    found = nearest_places(network, stations_at, places(network, end, stops), limit_s)
     assert found.origin.tolist() == list(range(10))
     inside = truth.min(axis=1) <= limit_s
     assert 0 < inside.sum() < 10

@@ -22,7 +22,7 @@ from circle15.assess.catchment import (
 from circle15.errors import ComputeError
 from circle15.network import catchment as catchment_room
 from circle15.network.catchment import catchment_pairs
-from circle15.network.snap import snap
+from circle15.network.snap import snap_to_begin
 from circle15.network.travel import nearest
 from kit import CYCLE, DRIVE, WALK, Oracle, make_network, make_streets, random_streets
 from test_network import CROSS, places
@@ -36,7 +36,7 @@ METHODS = {
 
 
 def cells_at(network, xy):
-    return snap(network, np.asarray(xy, dtype=float).reshape(-1, 2), 300.0)
+    return snap_to_begin(network, np.asarray(xy, dtype=float).reshape(-1, 2), 300.0)
 
 
 def random_case(seed, speeds):

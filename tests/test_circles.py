@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circle15.network.circles import BESIDE_M, PIXEL_M, SIMPLIFY_M, draw_circles
-from circle15.network.snap import snap
+from circle15.network.snap import snap_to_begin
 from circle15.network.travel import find_ranges
 from kit import WALK, Oracle, make_network, make_streets, random_streets
 
@@ -17,7 +17,7 @@ SLACK_M = PIXEL_M * np.sqrt(2) + SIMPLIFY_M
 def circle(network, xy, minutes):
     xy = np.asarray(xy, dtype=float).reshape(-1, 2)
     limit = np.full(len(xy), minutes * 60.0)
-    origins = snap(network, xy, 300.0)
+    origins = snap_to_begin(network, xy, 300.0)
     return draw_circles(network, find_ranges(network, origins, limit), origins, xy, limit)
 
 
@@ -56,7 +56,7 @@ def test_an_edge_that_is_reached_in_part_is_claimed_in_part():
 def test_none_is_drawn_off_the_network_or_where_none_is_asked():
     network = make_network(make_streets([[(0, 0), (400, 0)]]))
     xy = np.array([[100.0, 0.0], [100.0, 900.0], [200.0, 0.0]])
-    origins = snap(network, xy, 300.0)
+    origins = snap_to_begin(network, xy, 300.0)
     limit = np.array([np.nan, 900.0, 900.0])
     shapes = draw_circles(network, find_ranges(network, origins, limit), origins, xy, limit)
     assert [s is None for s in shapes] == [True, True, False]

@@ -23,7 +23,7 @@ from circle15.network.compounds import add_inside, build_gated_network, is_insid
 from circle15.network.graph import LINK, PRIVATE, PUBLIC, build_network
 from circle15.network.hierarchy import build_hierarchy, longest_path_bound
 from circle15.network.route import COMPOUND, STREET, nearest_few, route
-from circle15.network.snap import snap, snap_residents
+from circle15.network.snap import snap_to_begin, snap_to_end
 from circle15.network.survey import survey
 from circle15.network.travel import Places, Router, find_ranges, nearest
 from circle15.tables import BOTH, MODES
@@ -31,6 +31,7 @@ from kit import CYCLE, DRIVE, WALK, Oracle, make_streets, random_streets
 from osm_kit import PLAIN, write_osm
 
 M_PER_S = 4.0 / 3.6
+RULES = osm_access.worldwide()
 MAIN = [[(-500, 0), (0, 0)], [(0, 0), (500, 0)], [(500, 0), (1000, 0)], [(0, 0), (0, -300)], [(500, 0), (500, -300)]]
 """A public street along y = 0 with two side streets."""
 
@@ -62,13 +63,13 @@ def points_of(xy) -> np.ndarray:
 
 def places(network, xy, max_snap_m=300.0) -> Places:
     xy = np.asarray(xy, dtype=float).reshape(-1, 2)
-    outside = Places(snap(network, xy, max_snap_m), xy, np.arange(len(xy)))
+    outside = Places(snap_to_end(network, xy, max_snap_m), xy, np.arange(len(xy)))
     return add_inside(network, outside, points_of(xy), max_snap_m)
 
 
 def metres(network, a, b) -> float:
     """Return how far it is from a to b, NaN where no way leads."""
-    start = snap_residents(network, np.asarray([a], dtype=float), 300.0)
+    start = snap_to_begin(network, np.asarray([a], dtype=float), 300.0)
     return float(nearest(network, start, places(network, [b]), np.inf).distance_m[0])
 
 
@@ -152,7 +153,7 @@ def test_who_has_left_may_come_back_by_another_gate():
     assert (network.kind == LINK).sum() == 4  # two gates, and the way around in both directions
     assert metres(network, (0, 100), (500, 100)) == pytest.approx(100 + 500 + 100)
     assert metres(network, (0, 600), (500, 600)) == pytest.approx(100 + 500 + 100)
-    start = snap_residents(network, np.array([[0.0, 100.0]]), 300.0)
+    start = snap_to_begin(network, np.array([[0.0, 100.0]]), 300.0)
     found = route(network, start, np.array([0.0, 100.0]), places(network, [(500, 310)]))
     assert [(part.kind, round(part.length_m)) for part in found.parts] == [
         (COMPOUND, 100), (STREET, 500), (COMPOUND, 310)
@@ -181,7 +182,7 @@ def test_a_compound_without_a_gate_is_left_out_and_counted():
 def test_who_stands_in_front_of_a_gate_is_outside():
     network = gated(gated_streets([MAIN[0], MAIN[1]], [[(0, 0), (0, 200)]]))
     at = np.array([[0.0, 0.0], [0.0, -5.0], [0.0, 1.0], [3.0, 1.0], [1.0, 3.0]])
-    assert is_inside(network, snap_residents(network, at, 300.0)).tolist() == [False, False, True, False, True]
+    assert is_inside(network, snap_to_begin(network, at, 300.0)).tolist() == [False, False, True, False, True]
 
 
 def test_facilities_are_as_near_to_outsiders_as_without_the_switch_and_nearer_inside():
@@ -200,7 +201,7 @@ def test_a_park_is_entered_from_inside_where_private_streets_cross_its_boundary(
     network = gated(streets)
     park = np.array([shapely.box(300, -50, 420, 250), shapely.box(350, 150, 380, 400)], dtype=object)
     xy = np.array([[300.0, 0.0], [420.0, 0.0], [365.0, 150.0]])
-    outside = Places(snap(network, xy, 300.0), xy, np.array([0, 0, 1]))
+    outside = Places(snap_to_end(network, xy, 300.0), xy, np.array([0, 0, 1]))
     every = add_inside(network, outside, park, 300.0)
     inside = is_inside(network, every.snapped)
     # the public entrance at (365, 150) lies nearer to the private street than to any public one
@@ -245,7 +246,7 @@ def test_a_circle_covers_the_own_compound_and_no_other():
     streets = gated_streets(MAIN, [[(0, 0), (0, 280)], [(500, 0), (500, 280)]])
     network = gated(streets)
     xy = np.array([[0.0, 200.0], [-300.0, 0.0]])
-    origins, limit = snap_residents(network, xy, 300.0), np.full(2, 1000 / M_PER_S)
+    origins, limit = snap_to_begin(network, xy, 300.0), np.full(2, 1000 / M_PER_S)
     inside, outside = draw_circles(network, find_ranges(network, origins, limit), origins, xy, limit)
     own, other, street = shapely.Point(0, 250), shapely.Point(500, 250), shapely.Point(300, 0)
     assert [inside.contains(at) for at in (own, other, street)] == [True, False, True]
@@ -305,8 +306,8 @@ class GatedOracle:
             )
         return self.oracles[compound]
 
-    def _near(self, at, private: bool) -> tuple[float, int]:
-        edges = self.compound if private else np.flatnonzero(~self.is_private).tolist()
+    def _near(self, at, private: bool, name: str = "from") -> tuple[float, int]:
+        edges = self.compound if private else self._oracle(-1).edges(name)
         return min(((self.lines[e].distance(shapely.Point(at)), e) for e in edges), default=(np.inf, -1))
 
     def home(self, at) -> int:
@@ -317,7 +318,7 @@ class GatedOracle:
     def __call__(self, a, b) -> float:
         compound = self.home(a)
         oracle = self._oracle(compound)
-        (outside_m, street), (inside_m, lane) = self._near(b, private=False), self._near(b, private=True)
+        (outside_m, street), (inside_m, lane) = self._near(b, private=False, name="to"), self._near(b, private=True)
         ends = [street]
         if inside_m <= outside_m and self.compound[lane] == compound:
             ends.append(lane)
@@ -338,13 +339,14 @@ class _Steered(Oracle):
         self.__dict__["graph"] = oracle.graph
         self.feet = feet
 
-    def _foot(self, at):
+    def _foot(self, at, name):
         line = next(line for point, line in self.feet if np.array_equal(point, at))
         foot = np.asarray(line.interpolate(line.project(shapely.Point(at))).coords[0])
         leg_m = float(np.hypot(*(foot - at)))
         if leg_m > self.max_snap_m:
             return None
-        on = [k for k in self.tree.query(shapely.Point(foot).buffer(1e-6)).tolist() if self._belongs(k, line)]
+        here = shapely.STRtree(self.shapes).query(shapely.Point(foot).buffer(1e-6)).tolist()
+        on = [k for k in here if self._belongs(k, line)]
         return on[0], foot, leg_m / self.access_m_per_s
 
     def _belongs(self, k: int, line) -> bool:
@@ -370,10 +372,10 @@ def test_times_are_those_of_a_graph_for_each_origin(seed, engine, speeds):
     network, time = gated(streets, speeds), GatedOracle(streets, speeds)
     a, b = rng.uniform(-50, 450, (2, 7, 2))
     b[0] = a[0] + 5.0
-    origins, targets = snap_residents(network, a, 300.0), places(network, b)
+    origins, targets = snap_to_begin(network, a, 300.0), places(network, b)
     inside = is_inside(network, origins)
     limit = np.full(len(a), 3600.0)
-    cells = snap_residents(network, a, 300.0)
+    cells = snap_to_begin(network, a, 300.0)
     every = np.full((len(a), len(b)), np.inf)
     pairs = Router(network, origins, a, limit, engine).pairs_within(targets, limit, (900.0,))
     every[pairs.origin, pairs.facility] = pairs.time_s
@@ -400,12 +402,12 @@ def test_outsiders_find_everything_as_without_the_switch(seed):
     streets = district(rng)
     on, off = gated(streets, min_nodes=4), build_network(streets, WALK, 4, Notes())
     a, b = rng.uniform(-50, 450, (2, 12, 2))
-    origins = snap_residents(on, a, 300.0)
+    origins = snap_to_begin(on, a, 300.0)
     out = np.flatnonzero(~is_inside(on, origins))
-    targets, plain = places(on, b), Places(snap(off, b, 300.0), b, np.arange(len(b)))
+    targets, plain = places(on, b), Places(snap_to_end(off, b, 300.0), b, np.arange(len(b)))
     for k in range(len(b)):
         with_switch = nearest(on, origins.take(out), targets.of_one(k), np.inf)
-        without = nearest(off, snap(off, a[out], 300.0), plain.of_one(k), np.inf)
+        without = nearest(off, snap_to_begin(off, a[out], 300.0), plain.of_one(k), np.inf)
         np.testing.assert_allclose(with_switch.time_s, without.time_s, atol=1e-6)
 
 
@@ -458,14 +460,15 @@ def test_ways_around_cost_nothing_where_there_are_none():
         ({"highway": "service", "access": "private", "oneway": "yes"}, (0, 0, 0), (3, 1, 1)),
         ({"highway": "steps", "bicycle": "private", "access": "private"}, (0, 0, 0), (3, 0, 0)),
         ({"highway": "service", "access": "no", "foot": "private"}, (0, 0, 0), (3, 0, 0)),
-        ({"highway": "service", "access": "delivery;private"}, (0, 0, 0), (3, 3, 3)),
+        ({"highway": "service", "access": "delivery;private"}, (0, 0, 0), (0, 0, 0)),  # of a list the strictest
+        ({"highway": "service", "access": "private;yes"}, (0, 0, 0), (3, 3, 3)),
         ({"highway": "motorway", "access": "private"}, (0, 0, 0), (0, 0, 1)),
         ({"highway": "construction", "access": "private"}, (0, 0, 0), (0, 0, 0)),
     ],
 )
 def test_what_is_private_is_open_to_residents(tags, everybody, residents):
-    assert osm_access.way_flags(tags) == everybody
-    assert osm_access.resident_flags(tags) == residents
+    assert RULES.way(tags).flags == everybody
+    assert RULES.way(tags).residents == residents
 
 
 @pytest.mark.parametrize(
@@ -480,16 +483,17 @@ def test_what_is_private_is_open_to_residents(tags, everybody, residents):
     ],
 )
 def test_a_private_barrier_lets_residents_pass(tags, everybody, residents):
-    assert osm_access.barrier_passes(tags) == everybody
-    assert osm_access.resident_passes(tags) == residents
+    assert RULES.barrier_passes(tags) == everybody
+    assert RULES.resident_passes(tags) == residents
 
 
 @given(st.dictionaries(st.sampled_from(osm_access.ACCESS_KEYS), st.sampled_from(["yes", "no", "private", "residents"])),
-       st.sampled_from(sorted(osm_access.KNOWN_CLASSES)))  # fmt: skip
+       st.sampled_from(sorted(RULES.known_classes)))  # fmt: skip
 def test_residents_may_do_all_that_everybody_may(tags, highway):
-    way, home = (rule({"highway": highway, **tags}) for rule in (osm_access.way_flags, osm_access.resident_flags))
+    read = RULES.way({"highway": highway, **tags})
+    way, home = read.flags, read.residents
     assert all(own & open_to == open_to for open_to, own in zip(way, home, strict=True))
-    gate, key = (rule({"barrier": "gate", **tags}) for rule in (osm_access.barrier_passes, osm_access.resident_passes))
+    gate, key = (rule({"barrier": "gate", **tags}) for rule in (RULES.barrier_passes, RULES.resident_passes))
     assert all(own or not open_to for open_to, own in zip(gate, key, strict=True))
 
 
@@ -530,7 +534,7 @@ def test_a_private_gate_in_an_open_street_is_a_compound_of_its_stubs_with_what_i
     assert codes(notes) == {"network.walk.compounds": 1}
     south, north = (np.array(at) * 111.31949079327357 for at in ((1.0, 0.0), (1.0, 1.8)))
     assert metres(network, north, south) == pytest.approx(1.8 * 111.31949079327357)
-    assert is_inside(network, snap_residents(network, north[None], 300.0))[0]
+    assert is_inside(network, snap_to_begin(network, north[None], 300.0))[0]
 
 
 def test_graphml_and_line_layers_give_private_streets_too(tmp_path):

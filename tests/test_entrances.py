@@ -5,7 +5,7 @@ import shapely
 
 from circle15.errors import Notes
 from circle15.network.entrances import MEETING_STEP_M, find_entrances
-from circle15.network.snap import snap
+from circle15.network.snap import snap_to_begin, snap_to_end
 from circle15.network.travel import Places, nearest
 from kit import make_network, make_streets
 
@@ -17,8 +17,8 @@ def seconds(lines, shape, start, notes=None):
     network = make_network(make_streets(lines))
     geometry = np.array([shape], dtype=object)
     xy, facility = find_entrances(network, geometry, 300.0, Notes() if notes is None else notes)
-    places = Places(snap(network, xy, 300.0), xy, facility)
-    return nearest(network, snap(network, np.array([start], dtype=float), 300.0), places, 1e6).time_s[0]
+    places = Places(snap_to_end(network, xy, 300.0), xy, facility)
+    return nearest(network, snap_to_begin(network, np.array([start], dtype=float), 300.0), places, 1e6).time_s[0]
 
 
 def test_an_area_is_entered_where_a_street_crosses_its_boundary():

@@ -256,12 +256,14 @@ def test_the_graph_takes_everyone_where_the_osm_file_takes_them(town, tmp_path_f
     folder = tmp_path_factory.mktemp("town")
     file = write_osm(folder / "town.osm", nodes, ways, node_tags=barriers)
     notes = Notes()
-    with overpass.connection("http://127.0.0.1:9/api", folder, lambda: None, **library.GRAPH_SETTINGS):
+    with overpass.connection(
+        "http://127.0.0.1:9/api", folder, lambda: None, **library.graph_settings(osm_access.worldwide())
+    ):
         raw = osmnx.graph_from_xml(file, simplify=False, retain_all=True)
     graphml = folder / "town.graphml"
-    osmnx.save_graphml(library.whole_streets(raw, notes), graphml)
+    osmnx.save_graphml(library.whole_streets(raw, osm_access.worldwide(), notes), graphml)
     options = {"layer": None, "source_crs": None, "ferries": False}
-    if all(osm_access.way_flags(tags) == osm_access.CLOSED for _, tags in ways.values()):
+    if all(osm_access.worldwide().way(tags).flags == osm_access.CLOSED for _, tags in ways.values()):
         with pytest.raises(InputError):
             read_streets(graphml, PLAIN, notes=Notes(), **options)
         return

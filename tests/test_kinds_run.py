@@ -13,7 +13,7 @@ from circle15 import pipeline
 from circle15.cache import open_cache
 from circle15.config import load_config
 from circle15.errors import Notes
-from circle15.network.snap import snap
+from circle15.network.snap import snap_to_begin, snap_to_end
 from circle15.network.travel import Places, nearest
 from circle15.stages.run import Clock, Run, xy_of
 from circle15.standard.load import load_standard
@@ -89,10 +89,10 @@ def times_to_each(prepared, points, places) -> np.ndarray:
     """Return seconds on foot from every point to every place: one search a place, none of the code under test."""
     _, networks, _ = prepared
     network = networks.of["walk"]
-    on = snap(network, points, 300.0)
+    on = snap_to_begin(network, points, 300.0)
     columns = []
     for place in places:
-        one = Places(snap(network, place[None, :], 300.0), place[None, :], np.zeros(1, dtype=np.int64))
+        one = Places(snap_to_end(network, place[None, :], 300.0), place[None, :], np.zeros(1, dtype=np.int64))
         columns.append(np.nan_to_num(nearest(network, on, one, np.inf).time_s, nan=np.inf))
     return np.stack(columns, axis=1)
 
@@ -143,7 +143,7 @@ def test_catchments_by_brute_force(name, verdicts, layers, prepared):
         if demand > 0:
             access += supply[j] / demand * weight[:, j]
     network = prepared[1].of["walk"]
-    known = snap(network, xy_of(cells), 300.0).on_network
+    known = snap_to_begin(network, xy_of(cells), 300.0).on_network
     rows = verdicts.loc[f"x.{name}"]
     target = rows.target.dropna().iloc[0]
     checked = 0

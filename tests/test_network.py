@@ -16,7 +16,7 @@ from circle15.network import hierarchy as hierarchy_room
 from circle15.network.graph import Network
 from circle15.network.hierarchy import build_hierarchy, longest_path_bound
 from circle15.network.search import field_to
-from circle15.network.snap import snap
+from circle15.network.snap import snap_to_begin, snap_to_end
 from circle15.network.survey import survey
 from circle15.network.travel import Pairs, Places, Router, check_agreement, find_ranges, nearest, reachable
 from kit import CYCLE, DRIVE, WALK, Oracle, make_network, make_streets, random_streets
@@ -27,13 +27,13 @@ CROSS = [[(0, 0), (500, 0)], [(500, 0), (1000, 0)], [(500, 0), (500, 400)]]
 def places(network: Network, xy, facility=None, max_snap_m=300.0) -> Places:
     xy = np.asarray(xy, dtype=float).reshape(-1, 2)
     rows = np.arange(len(xy)) if facility is None else np.asarray(facility)
-    return Places(snap(network, xy, max_snap_m), xy, rows.astype(np.int64))
+    return Places(snap_to_end(network, xy, max_snap_m), xy, rows.astype(np.int64))
 
 
 def router(network: Network, xy, minutes=15.0, engine="scipy") -> Router:
     xy = np.asarray(xy, dtype=float).reshape(-1, 2)
     limit = np.full(len(xy), minutes * 60.0)
-    return Router(network, snap(network, xy, 300.0), xy, limit, engine)
+    return Router(network, snap_to_begin(network, xy, 300.0), xy, limit, engine)
 
 
 # contraction -----------------------------------------------------------------------------------------------------
@@ -86,9 +86,9 @@ def test_parallel_streets_stay_for_snapping_and_the_shorter_one_counts():
     )
     assert len(network.u) == 4
     assert network.graph.max() == pytest.approx(100 / (4 / 3.6))
-    assert nearest(network, snap(network, np.array([[50.0, 80.0]]), 300), places(network, [(150, 0)]), 9999).time_s[
-        0
-    ] == pytest.approx((50 + 80 + 50) * 0.9)
+    assert nearest(
+        network, snap_to_begin(network, np.array([[50.0, 80.0]]), 300), places(network, [(150, 0)]), 9999
+    ).time_s[0] == pytest.approx((50 + 80 + 50) * 0.9)
 
 
 def test_small_components_are_dropped_and_counted_and_the_largest_always_stays():
@@ -126,7 +126,7 @@ def test_contraction_keeps_the_total_length_and_every_path(seed):
     assert network.length_m.sum() == pytest.approx(steps[inner].sum(), rel=1e-12)
     time = Oracle(streets, WALK)
     a, b = rng.uniform(-50, 450, (2, 6, 2))
-    points, target = snap(network, a, 300.0), places(network, b)
+    points, target = snap_to_begin(network, a, 300.0), places(network, b)
     for k in range(len(b)):
         mine = nearest(network, points, target.of(np.arange(len(b)) == k), np.inf).time_s
         theirs = np.array([time(p, b[k]) for p in a])
@@ -138,7 +138,7 @@ def test_contraction_keeps_the_total_length_and_every_path(seed):
 
 def test_a_point_snaps_to_the_edge_with_exact_offsets():
     network = make_network(make_streets(CROSS))
-    s = snap(network, np.array([[200.0, 30.0]]), 300.0)
+    s = snap_to_begin(network, np.array([[200.0, 30.0]]), 300.0)
     ends = network.node_xy[[network.u[s.edge[0]], network.v[s.edge[0]]]]
     assert sorted(ends[:, 0].tolist()) == [0, 500]
     assert s.leg_m[0] == pytest.approx(30)
@@ -149,13 +149,13 @@ def test_a_point_snaps_to_the_edge_with_exact_offsets():
 @pytest.mark.parametrize(("y", "on"), [(299.999, True), (300.0, True), (300.001, False)])
 def test_max_snap_is_inclusive(y, on):
     network = make_network(make_streets([[(0, 0), (500, 0)]]))
-    s = snap(network, np.array([[250.0, y]]), 300.0)
+    s = snap_to_begin(network, np.array([[250.0, y]]), 300.0)
     assert bool(s.on_network[0]) is on
 
 
 def test_an_unknown_place_is_off_the_network():
     network = make_network(make_streets([[(0, 0), (500, 0)]]))
-    s = snap(network, np.array([[np.nan, np.nan], [10.0, 0.0]]), 300.0)
+    s = snap_to_begin(network, np.array([[np.nan, np.nan], [10.0, 0.0]]), 300.0)
     assert s.on_network.tolist() == [False, True]
 
 
@@ -187,20 +187,28 @@ def test_a_facility_at_a_junction_at_exactly_the_threshold_is_found_by_both_sear
     network = make_network(make_streets(lines))
     few = engine == "from facilities"
     start = np.array([[0.0, 0.0]])
-    routing = Router(network, snap(network, start, 300.0), start, np.array([900.0]), "scipy" if few else engine, few)
-    found = survey(routing, places(network, [(1000, 0)]), snap(network, start, 300.0), np.array([900.0]), (900.0,))
+    routing = Router(
+        network, snap_to_begin(network, start, 300.0), start, np.array([900.0]), "scipy" if few else engine, few
+    )
+    found = survey(
+        routing, places(network, [(1000, 0)]), snap_to_begin(network, start, 300.0), np.array([900.0]), (900.0,)
+    )
     assert found.pairs.time_s == pytest.approx([900.0])
 
 
 def test_by_car_on_streets_of_one_speed_the_length_is_the_path_s():
     network = make_network(make_streets([[(0, 0), (1000, 0)]]), DRIVE)
-    found = nearest(network, snap(network, np.array([[0.0, 50.0]]), 300), places(network, [(1000, 100)]), 99999)
+    found = nearest(
+        network, snap_to_begin(network, np.array([[0.0, 50.0]]), 300), places(network, [(1000, 100)]), 99999
+    )
     assert found.distance_m[0] == pytest.approx(1150)
 
 
 def test_access_legs_cost_time_at_both_ends():
     network = make_network(make_streets([[(0, 0), (1000, 0)]]))
-    found = nearest(network, snap(network, np.array([[100.0, 40.0]]), 300), places(network, [(600, -60)]), 9999)
+    found = nearest(
+        network, snap_to_begin(network, np.array([[100.0, 40.0]]), 300), places(network, [(600, -60)]), 9999
+    )
     assert found.time_s[0] == pytest.approx((40 + 500 + 60) * 0.9)
     assert found.distance_m[0] == pytest.approx(600)
 
@@ -208,7 +216,7 @@ def test_access_legs_cost_time_at_both_ends():
 def test_by_car_the_access_leg_is_walked_and_the_length_is_the_path_s():
     streets = make_streets([[(0, 0), (1000, 0)], [(1000, 0), (1000, 500)]], classes=["primary", "residential"])
     network = make_network(streets, DRIVE)
-    found = nearest(network, snap(network, np.array([[0.0, 20.0]]), 300), places(network, [(1010, 500)]), 9999)
+    found = nearest(network, snap_to_begin(network, np.array([[0.0, 20.0]]), 300), places(network, [(1010, 500)]), 9999)
     assert found.time_s[0] == pytest.approx(20 / (4 / 3.6) + 1000 / (40 / 3.6) + 500 / (20 / 3.6) + 10 / (4 / 3.6))
     assert found.distance_m[0] == pytest.approx(1530)
 
@@ -216,7 +224,7 @@ def test_by_car_the_access_leg_is_walked_and_the_length_is_the_path_s():
 def test_one_way_street_on_the_same_edge_goes_round():
     ring = [[(0, 0), (300, 0)], [(300, 0), (300, 100), (0, 100), (0, 0)]]
     network = make_network(make_streets(ring, [1, 1]), CYCLE)
-    s = snap(network, np.array([[200.0, 0.0]]), 300)
+    s = snap_to_begin(network, np.array([[200.0, 0.0]]), 300)
     ahead = nearest(network, s, places(network, [(250, 0)]), 9999)
     behind = nearest(network, s, places(network, [(150, 0)]), 9999)
     assert ahead.time_s[0] == pytest.approx(50 * 0.3)
@@ -227,7 +235,7 @@ def test_one_way_street_on_the_same_edge_goes_round():
 def test_unreachable_is_nan_and_never_within():
     streets = make_streets([[(0, 0), (500, 0)], [(5000, 0), (5500, 0)]])
     network = make_network(streets)
-    s = snap(network, np.array([[100.0, 0.0]]), 300)
+    s = snap_to_begin(network, np.array([[100.0, 0.0]]), 300)
     target = places(network, [(5100, 0)])
     assert np.isnan(nearest(network, s, target, np.inf).time_s[0])
     assert not reachable(network, s, target)[0]
@@ -255,8 +263,8 @@ def test_pairs_agree_with_networkx_on_the_uncontracted_streets(engine, speeds, s
     limit = np.full(12, 420.0 if speeds is WALK else 150.0)
     few = engine == "from facilities"
     how = "scipy" if few else engine
-    routing = Router(network, snap(network, origins, 300.0), origins, limit, how, few)
-    found = survey(routing, places(network, targets), snap(network, origins, 300.0), limit, (float(limit[0]),))
+    routing = Router(network, snap_to_begin(network, origins, 300.0), origins, limit, how, few)
+    found = survey(routing, places(network, targets), snap_to_begin(network, origins, 300.0), limit, (float(limit[0]),))
     time = Oracle(streets, speeds)
     truth = np.array([[time(a, b) for b in targets] for a in origins])
     got = np.full(truth.shape, np.inf)
@@ -278,7 +286,7 @@ def test_pairs_agree_with_networkx_on_the_uncontracted_streets(engine, speeds, s
 def test_one_more_facility_never_raises_a_time(seed):
     rng = np.random.default_rng(seed)
     network = make_network(random_streets(rng, 5))
-    points = snap(network, rng.uniform(0, 400, (10, 2)), 300.0)
+    points = snap_to_begin(network, rng.uniform(0, 400, (10, 2)), 300.0)
     every = places(network, rng.uniform(0, 400, (5, 2)))
     fewer = nearest(network, points, every.of(np.arange(5) < 4), np.inf).time_s
     more = nearest(network, points, every, np.inf).time_s
@@ -292,8 +300,8 @@ def test_permuting_the_points_permutes_the_answers(seed):
     network = make_network(random_streets(rng, 5))
     xy, order = rng.uniform(0, 400, (12, 2)), rng.permutation(12)
     target = places(network, rng.uniform(0, 400, (5, 2)))
-    one = nearest(network, snap(network, xy, 300.0), target, np.inf)
-    other = nearest(network, snap(network, xy[order], 300.0), target, np.inf)
+    one = nearest(network, snap_to_begin(network, xy, 300.0), target, np.inf)
+    other = nearest(network, snap_to_begin(network, xy[order], 300.0), target, np.inf)
     np.testing.assert_array_equal(one.time_s[order], other.time_s)
     np.testing.assert_array_equal(one.facility[order], other.facility)
 
@@ -301,12 +309,12 @@ def test_permuting_the_points_permutes_the_answers(seed):
 def test_facilities_at_one_spot_give_the_lowest_row():
     network = make_network(make_streets(CROSS))
     target = places(network, [(900, 0), (700, 0), (700, 0)])
-    assert nearest(network, snap(network, np.array([[10.0, 0.0]]), 300), target, 9999).facility[0] == 1
+    assert nearest(network, snap_to_begin(network, np.array([[10.0, 0.0]]), 300), target, 9999).facility[0] == 1
 
 
 def test_ranges_hold_exactly_the_nodes_within_the_limit():
     network = make_network(make_streets(CROSS))
-    origins = snap(network, np.array([[100.0, 0.0], [900.0, 10.0]]), 300.0)
+    origins = snap_to_begin(network, np.array([[100.0, 0.0], [900.0, 10.0]]), 300.0)
     ranges = find_ranges(network, origins, np.array([400 * 0.9, np.nan]))
     node, time_s = ranges.of(0)
     assert {tuple(network.node_xy[n]): round(t, 6) for n, t in zip(node, time_s, strict=True)} == {
@@ -394,7 +402,9 @@ def test_two_searches_that_disagree_stop_the_run():
 
 def test_a_field_of_no_places_is_empty():
     network = make_network(make_streets(CROSS))
-    field = field_to(network, snap(network, np.empty((0, 2)), 300), 900)
+    field = field_to(network, snap_to_begin(network, np.empty((0, 2)), 300), 900)
     assert not np.isfinite(field.time_s).any()
-    found = nearest(network, snap(network, np.array([[0.0, 0.0]]), 300), places(network, np.empty((0, 2))), 900)
+    found = nearest(
+        network, snap_to_begin(network, np.array([[0.0, 0.0]]), 300), places(network, np.empty((0, 2))), 900
+    )
     assert found.facility.tolist() == [-1]

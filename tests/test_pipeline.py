@@ -17,7 +17,7 @@ from circle15.config import load_config
 from circle15.errors import ConfigError, InputError, Notes
 from circle15.inputs.streets import read_streets
 from circle15.network.graph import build_network
-from circle15.network.snap import snap
+from circle15.network.snap import snap_to_begin, snap_to_end
 from circle15.network.travel import Places, nearest
 from circle15.stages.read import hash_inputs, mode_speeds
 from circle15.stages.run import Clock, xy_of
@@ -416,10 +416,10 @@ def test_people_are_covered_where_they_reach_as_many_as_are_asked_for(district, 
     pharmacies = inputs.facilities.table.query("type_id == 'pharmacy'")
     network = networks.of["walk"]
     cells = inputs.cells.assign(committee=inputs.cell_committee).query("committee >= 0")
-    snapped = snap(network, xy_of(cells), 300.0)
+    snapped = snap_to_begin(network, xy_of(cells), 300.0)
     count = np.zeros(len(cells), dtype=int)
     for place in xy_of(pharmacies):
-        one = Places(snap(network, place[None, :], 300.0), place[None, :], np.zeros(1, dtype=int))
+        one = Places(snap_to_end(network, place[None, :], 300.0), place[None, :], np.zeros(1, dtype=int))
         count += np.nan_to_num(nearest(network, snapped, one, 900.0).time_s, nan=np.inf) <= 900.0
     covered = cells.total.where(count >= 3, 0.0).groupby(cells.committee).sum()
     checked = 0

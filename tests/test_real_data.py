@@ -12,7 +12,7 @@ import pytest
 from circle15.errors import Notes
 from circle15.inputs.streets import read_streets
 from circle15.network.graph import build_network
-from circle15.network.snap import snap
+from circle15.network.snap import snap_to_begin, snap_to_end
 from circle15.network.survey import survey
 from circle15.network.travel import Places, Router
 from kit import WALK, Oracle
@@ -45,9 +45,9 @@ def test_times_in_porto_alegre_agree_with_networkx_on_the_uncontracted_graph(eng
     start, goal = xy[rng.choice(len(xy), COMMITTEES, replace=False)], xy[(grid.schools > 0).to_numpy()]
     goal = goal[rng.choice(len(goal), FACILITIES, replace=False)]
     limit = np.full(COMMITTEES, LIMIT_S)
-    places = Places(snap(network, goal, 300.0), goal, np.arange(FACILITIES))
-    router = Router(network, snap(network, start, 300.0), start, limit, engine)
-    found = survey(router, places, snap(network, start, 300.0), limit, (LIMIT_S,))
+    places = Places(snap_to_end(network, goal, 300.0), goal, np.arange(FACILITIES))
+    router = Router(network, snap_to_begin(network, start, 300.0), start, limit, engine)
+    found = survey(router, places, snap_to_begin(network, start, 300.0), limit, (LIMIT_S,))
     got = np.full((COMMITTEES, FACILITIES), np.inf)
     got[found.pairs.origin, found.pairs.facility] = found.pairs.time_s
 

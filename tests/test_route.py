@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circle15.network.route import ACCESS, STREET, nearest_few, route
-from circle15.network.snap import snap
+from circle15.network.snap import snap_to_begin, snap_to_end
 from circle15.network.travel import Places, nearest
 from kit import CYCLE, DRIVE, WALK, Oracle, make_network, make_streets, random_streets
 
@@ -22,12 +22,12 @@ CROSS = [[(0, 0), (500, 0)], [(500, 0), (1000, 0)], [(500, 0), (500, 400)]]
 def places(network, xy, facility=None, max_snap_m=300.0) -> Places:
     xy = np.asarray(xy, dtype=float).reshape(-1, 2)
     rows = np.arange(len(xy)) if facility is None else np.asarray(facility)
-    return Places(snap(network, xy, max_snap_m), xy, rows.astype(np.int64))
+    return Places(snap_to_end(network, xy, max_snap_m), xy, rows.astype(np.int64))
 
 
 def one(network, a, b, facility=None):
     a = np.asarray(a, dtype=float)
-    return route(network, snap(network, a[None], 300.0), a, places(network, b, facility))
+    return route(network, snap_to_begin(network, a[None], 300.0), a, places(network, b, facility))
 
 
 def coordinates(line) -> list[tuple[float, float]]:
@@ -109,7 +109,7 @@ def test_by_car_each_part_has_the_time_of_its_class():
 def test_nearest_few_come_in_order_and_each_facility_once():
     network = make_network(make_streets(CROSS))
     targets = places(network, [(0, 0), (500, 100), (480, 0), (1000, 0), (500, 0), (0, 9999)], [0, 1, 1, 2, 3, 4])
-    start = snap(network, np.array([[500.0, 0.0]]), 300.0)
+    start = snap_to_begin(network, np.array([[500.0, 0.0]]), 300.0)
     found = nearest_few(network, start, targets, 3)
     assert found.facility.tolist() == [3, 1, 0]
     assert found.entrance.tolist() == [4, 2, 0]
@@ -117,7 +117,7 @@ def test_nearest_few_come_in_order_and_each_facility_once():
     assert nearest_few(network, start, targets, 9).facility.tolist() == [3, 1, 0, 2]
     assert nearest_few(network, start, targets, 9, 450.0).facility.tolist() == [3, 1, 0, 2]  # 500 m in exactly 450 s
     assert nearest_few(network, start, targets, 9, 449.9).facility.tolist() == [3, 1]
-    assert not len(nearest_few(network, snap(network, np.array([[0.0, 9999.0]]), 300.0), targets, 3).facility)
+    assert not len(nearest_few(network, snap_to_begin(network, np.array([[0.0, 9999.0]]), 300.0), targets, 3).facility)
 
 
 def edge_directions(streets, mode: str) -> dict[tuple, int]:
@@ -151,7 +151,7 @@ def test_a_route_is_as_long_as_the_survey_and_networkx_say_and_keeps_directions(
     network, time = make_network(streets, speeds), Oracle(streets, speeds)
     a, b = rng.uniform(-50, 450, (2, 5, 2))
     b[0] = a[0] + 1.0  # often on one edge
-    points, targets = snap(network, a, 300.0), places(network, b, [0, 0, 1, 2, 3])
+    points, targets = snap_to_begin(network, a, 300.0), places(network, b, [0, 0, 1, 2, 3])
     for i in range(len(a)):
         for facility in range(4):
             own = targets.of_one(facility)
@@ -177,7 +177,7 @@ def test_nearest_few_are_those_of_networkx(seed):
     network, time = make_network(streets), Oracle(streets, WALK)
     a, b = rng.uniform(-50, 450, 2), rng.uniform(-50, 450, (8, 2))
     owner = rng.integers(0, 5, 8)
-    found = nearest_few(network, snap(network, a[None], 300.0), places(network, b, owner), 3)
+    found = nearest_few(network, snap_to_begin(network, a[None], 300.0), places(network, b, owner), 3)
     best = {f: min(time(a, xy) for xy in b[owner == f]) for f in set(owner.tolist())}
     expected = sorted((s, f) for f, s in best.items() if np.isfinite(s))[:3]
     np.testing.assert_allclose(found.time_s, [s for s, _ in expected], atol=1e-6)

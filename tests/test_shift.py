@@ -34,7 +34,7 @@ def town() -> Network:
 def shops(town: Network, count: int, depth_m: float = 8.0, seed: int = 1) -> np.ndarray:
     """Places beside random streets."""
     rng = np.random.default_rng(seed)
-    vertex, *_ = town.segments
+    vertex, *_ = town.segments_to_begin
     row = vertex[rng.choice(len(vertex), count, replace=False)]
     start, step = town.xy[row], town.xy[row + 1] - town.xy[row]
     aside = np.column_stack([-step[:, 1], step[:, 0]]) / np.hypot(*step.T)[:, None]

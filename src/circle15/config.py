@@ -39,6 +39,7 @@ class NetworkConfig(_Section):
     min_component_nodes: int = Field(default=100, ge=1)
     ferries: bool = False
     gated_compounds: bool = False
+    access: str = Field(default="osm", min_length=1)
 
 
 class _LayerConfig(_Section):

@@ -370,6 +370,9 @@ class Streets:
         Values of the ``highway`` tag.
     speed_kmh : float64 array of shape (edges,)
         A speed that overrides the mode's (a ferry's), else NaN.
+    boards : dict of str to bool array of shape (edges,)
+        For each of `MODES`, whether a journey may begin or end on the edge between its nodes: not in a tunnel, on a
+        bridge, on a ferry.
     source : str
         The file, for messages.
     private : dict of str to uint8 array of shape (edges,)
@@ -388,6 +391,7 @@ class Streets:
     road_class: npt.NDArray[np.int16]
     road_classes: tuple[str, ...]
     speed_kmh: npt.NDArray[np.float64]
+    boards: dict[str, npt.NDArray[np.bool_]]
     source: str
     private: dict[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
     line: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))

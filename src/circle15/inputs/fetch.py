@@ -26,10 +26,12 @@ from osmium.osm.mutable import Node, Relation, Way
 
 from circle15.config import Config, FetchConfig
 from circle15.errors import ConfigError, InputError, Notes, OutputError, Problem, raise_if_any
-from circle15.inputs import osm_access, overpass
+from circle15.inputs import overpass
+from circle15.inputs.access_rules import load_rules
 from circle15.inputs.committees import read_committees, run_crs
 from circle15.inputs.mapping import Mapping, load_mapping
 from circle15.inputs.osm import read_osm_places
+from circle15.inputs.osm_access import Access
 from circle15.inputs.overpass import Answer, Progress
 from circle15.inputs.spelled import BARRIER_KEYS, spell_out
 from circle15.standard.load import load_standard
@@ -47,12 +49,6 @@ QUARTER_SEGMENTS = 8
 KEPT_S = 24 * SECONDS_PER_HOUR
 """Answers of an interrupted fetch that are older than this are asked for again: they would not fit the rest."""
 LAYER = "facilities"
-GRAPH_SETTINGS: dict[str, Any] = {
-    "all_oneway": True,
-    "useful_tags_way": sorted({*osm_access.WAY_KEYS, "name"}),
-    "useful_tags_node": list(BARRIER_KEYS),
-}
-"""What osmnx has to keep for `spell_out`: each way once, in its own direction, with every tag that decides anything."""
 
 MEMBER_KINDS = {"node": "n", "way": "w", "relation": "r"}
 
@@ -115,6 +111,7 @@ def fetch(
     _check_names(config, network, facilities, url)
     standard = load_standard(config.run.standard, config.folder)
     mapping = load_mapping(settings.mapping, config.folder)
+    access = Access(load_rules(config.network.access, config.folder))
     covers = tuple(t.id for t in standard.types if t.id in mapping.covers())
     kept = () if fresh else tuple(path for path in (network, facilities) if path.exists())
     if len(kept) == 2:  # noqa: PLR2004 - both
@@ -129,7 +126,7 @@ def fetch(
     wanted = [path for path in (network, facilities) if path not in kept]
     streets = places = None
     if network in wanted:
-        streets = _fetch_streets(area, url, answers, notes, progress)
+        streets = _fetch_streets(area, access, url, answers, notes, progress)
     if facilities in wanted:
         places = _fetch_places(area, url, answers, mapping, pyproj.CRS(committees.crs), facilities, notes, progress)
     progress.stage("write")
@@ -216,12 +213,17 @@ def area_around(committees: gpd.GeoDataFrame, reach_m: float) -> shapely.Polygon
 
 
 def _fetch_streets(
-    area: shapely.Polygon | shapely.MultiPolygon, url: str | None, answers: Path, notes: Notes, progress: Progress
+    area: shapely.Polygon | shapely.MultiPolygon,
+    access: Access,
+    url: str | None,
+    answers: Path,
+    notes: Notes,
+    progress: Progress,
 ) -> "nx.MultiDiGraph[Any]":
     """Get every street in the area, closed and private ones included: `osm_access` decides who may use them."""
     import osmnx  # noqa: PLC0415 - brings scikit-learn: 0.7 s that only a fetch is worth
 
-    never = "|".join(sorted(osm_access.NOT_A_STREET))
+    never = "|".join(sorted(access.rules.classes.nobody))
 
     def ask() -> "nx.MultiDiGraph[Any]":
         return osmnx.graph_from_polygon(
@@ -233,18 +235,27 @@ def _fetch_streets(
             custom_filter=f'["highway"]["highway"!~"^({never})$"]',
         )
 
-    with overpass.connection(url, answers / "streets", progress.advance, **GRAPH_SETTINGS) as host:
+    with overpass.connection(url, answers / "streets", progress.advance, **graph_settings(access)) as host:
         try:
             graph = overpass.patiently(ask, f"streets from {host}", host, progress)
         except ValueError as error:  # osmnx: the answer is empty, or nothing of it lies in the area
             shutil.rmtree(answers, ignore_errors=True)  # an answer without streets is not worth keeping
             raise InputError(_nothing("street", host)) from error
     progress.stage("graph")
-    return whole_streets(graph, notes)
+    return whole_streets(graph, access, notes)
 
 
-def whole_streets(graph: "nx.MultiDiGraph[Any]", notes: Notes) -> "nx.MultiDiGraph[Any]":
-    """Return the graph to be saved, from one that osmnx made with `GRAPH_SETTINGS` and did not simplify.
+def graph_settings(access: Access) -> dict[str, Any]:
+    """Return what osmnx has to keep for `spell_out`: each way once, in its own direction, with all that decides."""
+    return {
+        "all_oneway": True,
+        "useful_tags_way": sorted({*access.way_keys, "name"}),
+        "useful_tags_node": list(BARRIER_KEYS),
+    }
+
+
+def whole_streets(graph: "nx.MultiDiGraph[Any]", access: Access, notes: Notes) -> "nx.MultiDiGraph[Any]":
+    """Return the graph to be saved, from one that osmnx made with `graph_settings` and did not simplify.
 
     The pieces of a way between two junctions become one edge, never pieces of two ways: each edge has one way's tags.
     """
@@ -253,7 +264,7 @@ def whole_streets(graph: "nx.MultiDiGraph[Any]", notes: Notes) -> "nx.MultiDiGra
     joined = osmnx.simplify_graph(
         graph, node_attrs_include=["barrier"], edge_attrs_differ=["osmid"], remove_rings=False
     )
-    return spell_out(joined, notes)
+    return spell_out(joined, access, notes)
 
 
 def _nothing(what: str, host: str) -> Problem:

@@ -1,6 +1,7 @@
 """Lines with numbered vertices → streets that are split where they meet: the step that every network format shares."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -8,8 +9,8 @@ from pyproj import CRS, Transformer
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from circle15.errors import InputError, Notes, Problem
-from circle15.tables import MODES, Streets
+from circle15.errors import InputError, Notes, Problem, counted
+from circle15.tables import BACKWARD, FORWARD, MODES, Streets
 from circle15.units import FloatArray
 
 Int64Array = npt.NDArray[np.int64]
@@ -41,6 +42,8 @@ class Lines:
         Values of ``highway``.
     speed_kmh : float64 array of shape (lines,)
         A speed that overrides the mode's, else NaN.
+    boards : bool array of shape (lines, 3)
+        Whether a journey by each mode may begin or end on the line between its ends.
     residents : uint8 array of shape (lines, 3), or None
         Direction flags for those who live there; None where only what is open to everybody is wanted.
     """
@@ -52,6 +55,7 @@ class Lines:
     road_class: npt.NDArray[np.int16]
     road_classes: tuple[str, ...]
     speed_kmh: FloatArray
+    boards: BoolArray
     residents: npt.NDArray[np.uint8] | None = None
 
 
@@ -149,7 +153,9 @@ def runs(
 def split(lines: Lines, barriers: Barriers | None, source: str, notes: Notes) -> Streets:
     """Cut lines into edges at their ends and wherever a vertex is used more than once.
 
-    The two nodes of an edge without length are merged into one and the edge goes (a note counts them). Barriers
+    The two nodes of an edge without length are merged into one and the edge goes (a note counts them). Pieces that lie
+    on one another from node to node (a street drawn once for each direction) are one street, open in every direction in
+    which one of them is. Barriers
     become nodes of their own whose adjoining `BARRIER_STUB_M` metres are closed to the modes that may not pass, so that
     the two sides do not meet for those and nothing changes for the others.
 
@@ -178,6 +184,9 @@ def split(lines: Lines, barriers: Barriers | None, source: str, notes: Notes) ->
     is_break = (used[lines.vertex] > 1) | break_at[lines.vertex]
     is_break[lines.first[:-1]] = True
     is_break[lines.first[1:] - 1] = True
+    # where a line turns back on itself, its two halves are two pieces on one another
+    inner = np.flatnonzero(~is_break)
+    is_break[inner] = lines.vertex[inner - 1] == lines.vertex[inner + 1]
 
     breaks = np.flatnonzero(is_break)
     same_line = line_of[breaks[:-1]] == line_of[breaks[1:]]
@@ -231,30 +240,103 @@ def _finish(
         )
     wanted = access if private is None else access | private
     keep = np.flatnonzero(~flat & (wanted > 0).any(axis=1))
+    pieces = _Pieces(
+        u=group[u[keep]],
+        v=group[v[keep]],
+        access=access[keep],
+        private=None if private is None else private[keep],
+        boards=lines.boards[line[keep]],
+        line=line[keep],
+    )
+    alone, pieces = _join_twins(pieces, np.diff(first)[keep], lines, notes)
+    keep = keep[alone]
     pick, kept_first = ranges(first[:-1][keep], first[1:][keep])
     # Merged vertices have the same coordinates, so any of a group stands for all.
     ends_of = np.concatenate([u[keep], v[keep]])
     _, index, number = np.unique(group[ends_of], return_index=True, return_inverse=True)
     node_xy = lines.vertex_xy[ends_of[index]]
     ends: npt.NDArray[np.int32] = number.astype(np.int32)
-    line = line[keep]
+    line = pieces.line
     return Streets(
         node_xy=node_xy,
         u=ends[: len(keep)],
         v=ends[len(keep) :],
         xy=xy[pick],
         first=kept_first,
-        access=_by_mode(access[keep]),
+        access=_by_mode(pieces.access),
         road_class=lines.road_class[line],
         road_classes=lines.road_classes,
         speed_kmh=lines.speed_kmh[line],
         source=source,
-        private={} if private is None else _by_mode(private[keep]),
-        line=np.empty(0, dtype=np.int64) if private is None else line,
+        boards=_by_mode(pieces.boards),
+        private={} if pieces.private is None else _by_mode(pieces.private),
+        line=np.empty(0, dtype=np.int64) if pieces.private is None else line,
     )
 
 
-def _by_mode(flags: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.uint8]]:
+@dataclass(frozen=True)
+class _Pieces:
+    """Edges before they are numbered: distinct ends, flags by mode, and the line that each was cut from."""
+
+    u: Int64Array
+    v: Int64Array
+    access: npt.NDArray[np.uint8]
+    private: npt.NDArray[np.uint8] | None
+    boards: BoolArray
+    line: Int64Array
+
+
+def _join_twins(pieces: _Pieces, size: Int64Array, lines: Lines, notes: Notes) -> tuple[Int64Array, _Pieces]:
+    """Join pieces of two vertices that have both in common; return the rows that stay, and these as they are now.
+
+    Lines that share all of their vertices are cut at each, so no longer piece has a twin. The first of a group stands
+    for it; a car's speed is that of the first that is open to cars. Ferries keep a speed of their own and stay apart.
+    """
+    own_speed = ~np.isnan(lines.speed_kmh[pieces.line])
+    low, high = np.minimum(pieces.u, pieces.v), np.maximum(pieces.u, pieces.v)
+    straight = (size == 2) & ~own_speed  # noqa: PLR2004 - its two ends
+    # every other piece has a key of its own
+    key = np.where(straight, low * (high.max(initial=0) + 1) + high, -1 - np.arange(len(size)))
+    _, rows, group = np.unique(key, return_index=True, return_inverse=True)
+    if len(rows) == len(size):
+        return np.arange(len(size)), pieces
+    turned = (pieces.u > pieces.v)[:, None]
+
+    def together(flags: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        joined = np.zeros((len(rows), flags.shape[1]), dtype=np.uint8)
+        np.bitwise_or.at(joined, group, np.where(turned, _swapped(flags), flags))
+        return np.where(turned[rows], _swapped(joined), joined)
+
+    boards = np.zeros((len(rows), len(MODES)), dtype=bool)
+    wanted = pieces.access if pieces.private is None else pieces.access | pieces.private
+    np.logical_or.at(boards, group, pieces.boards & (wanted > 0))
+    access = together(pieces.access)
+    private = None if pieces.private is None else np.where(access > 0, np.uint8(0), together(pieces.private))
+    by_car = np.lexsort((np.arange(len(size)), pieces.access[:, MODES.index("drive")] == 0, group))
+    line = pieces.line[by_car[np.unique(group[by_car], return_index=True)[1]]]
+    text = counted(len(size) - len(rows), "piece of street lies", "pieces of streets lie")
+    text += " exactly on another one (a line for each direction?); they are read as one street, open both ways"
+    notes.add("streets.twins", len(size) - len(rows), text)
+    order = np.argsort(rows)  # in the order of the lines
+    return rows[order], _Pieces(
+        pieces.u[rows[order]],
+        pieces.v[rows[order]],
+        access[order],
+        None if private is None else private[order],
+        boards[order],
+        line[order],
+    )
+
+
+def _swapped(flags: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return direction flags of the same pieces seen from their other end."""
+    return ((flags & FORWARD) << 1 | (flags & BACKWARD) >> 1).astype(np.uint8)
+
+
+Flag = TypeVar("Flag", np.uint8, np.bool_)
+
+
+def _by_mode(flags: npt.NDArray[Flag]) -> dict[str, npt.NDArray[Flag]]:
     return {mode: np.ascontiguousarray(flags[:, i]) for i, mode in enumerate(MODES)}
 
 
@@ -287,7 +369,7 @@ def _with_stubs(lines: Lines, barriers: Barriers) -> tuple[Lines, BoolArray]:
     break_at = np.concatenate([is_barrier, np.ones(len(where), dtype=bool)])
     moved = Lines(
         np.concatenate([lines.vertex_xy, new_xy]), vertex, first,
-        lines.access, lines.road_class, lines.road_classes, lines.speed_kmh, lines.residents,
+        lines.access, lines.road_class, lines.road_classes, lines.speed_kmh, lines.boards, lines.residents,
     )  # fmt: skip
     return moved, break_at
 

@@ -16,12 +16,11 @@ from shapely import LineString
 
 from circle15.errors import Notes
 from circle15.inputs import osm_access
+from circle15.inputs.osm_access import Access
 from circle15.tables import BACKWARD, BOTH, FORWARD, MODES
 
 BARRIER_KEYS = ("barrier", "locked", *osm_access.ACCESS_KEYS)
 """Tags of a node that decide who may pass it."""
-WAY_TAGS = tuple(key for key in osm_access.WAY_KEYS if "oneway" not in key and key != "junction")
-"""Tags of a way that still say something when its edges say the direction."""
 OTHER_KEYS = ("osmid", "name", "length")
 TURNED = frozenset({"-1", "reverse", "T"})
 """Values of ``oneway`` for which osmnx turns a way's nodes round, with ``all_oneway`` too."""
@@ -34,7 +33,7 @@ Street = tuple[Any, Any, int]
 """First node, last node, and the direction flags in which an edge is drawn."""
 
 
-def spell_out(graph: "nx.MultiDiGraph[Any]", notes: Notes) -> "nx.MultiDiGraph[Any]":
+def spell_out(graph: "nx.MultiDiGraph[Any]", access: Access, notes: Notes) -> "nx.MultiDiGraph[Any]":
     """Return a graph that the GraphML reader takes as the OSM reader takes its ways.
 
     Parameters
@@ -43,21 +42,25 @@ def spell_out(graph: "nx.MultiDiGraph[Any]", notes: Notes) -> "nx.MultiDiGraph[A
         Made by osmnx with ``all_oneway``: each edge once, of one way only, with its tags, in the way's direction (or
         against it, where ``oneway`` is one of `TURNED`).
         Nodes with ``x`` and ``y`` in degrees, and the tags in `BARRIER_KEYS`.
+    access : Access
+        The rules on who may use a street.
     notes : Notes
         Gets the streets that are one-way on foot.
     """
-    drawn = _Drawing(graph)
+    drawn = _Drawing(graph, access)
+    # what still says something when the edges say the direction
+    kept_keys = [*(key for key in access.way_keys if key not in osm_access.DIRECTION_KEYS), *OTHER_KEYS]
     one_way_on_foot = set()
     for number, (start, stop, data) in enumerate(graph.edges(data=True)):
-        tags = {key: str(data[key]) for key in osm_access.WAY_KEYS if key in data}
+        tags = {key: str(data[key]) for key in access.way_keys if key in data}
         points = _points(graph, start, stop, data)
         if tags.get("oneway") in TURNED:
             start, stop, points = stop, start, points[::-1]  # noqa: PLW2901 - back to the way's own direction
-        directions = directions_of(tags)
-        if directions[0] != BOTH and osm_access.way_flags(tags)[0]:
+        directions = directions_of(tags, access)
+        if directions[0] != BOTH and access.way(tags).flags[0]:
             one_way_on_foot.add(data["osmid"])
         groups = _groups(drawn.ends(start, stop, number), directions)
-        kept = {key: data[key] for key in (*WAY_TAGS, *OTHER_KEYS) if key in data}
+        kept = {key: data[key] for key in kept_keys if key in data}
         for street, modes in groups.items():
             closed = {CLOSING[mode]: "no" for mode in MODES if mode not in modes}
             drawn.add(street, points, kept | closed)
@@ -66,10 +69,10 @@ def spell_out(graph: "nx.MultiDiGraph[Any]", notes: Notes) -> "nx.MultiDiGraph[A
     return drawn.graph
 
 
-def directions_of(tags: dict[str, str]) -> osm_access.Flags:
+def directions_of(tags: dict[str, str], access: Access) -> osm_access.Flags:
     """Return the direction flags that a way would have on foot, by bicycle and by car if it were open to everyone."""
     open_to_all = {key: value for key, value in tags.items() if key not in osm_access.ACCESS_KEYS} | EVERYONE
-    return osm_access.way_flags(open_to_all)
+    return access.way(open_to_all).flags
 
 
 def _groups(ends: list[tuple[Any, Any]], directions: osm_access.Flags) -> dict[Street, list[str]]:
@@ -91,18 +94,18 @@ def _points(graph: "nx.MultiDiGraph[Any]", start: Any, stop: Any, data: dict[str
 class _Drawing:
     """The new graph while it grows."""
 
-    def __init__(self, source: "nx.MultiDiGraph[Any]") -> None:
+    def __init__(self, source: "nx.MultiDiGraph[Any]", access: Access) -> None:
         self.graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph(**source.graph)
         self._source = source
         self._seen: set[tuple[Any, ...]] = set()
-        self._shut = dict(self._barriers())
+        self._shut = dict(self._barriers(access))
         for node, data in source.nodes(data=True):
             self.graph.add_node(str(node), x=data["x"], y=data["y"])
 
-    def _barriers(self) -> Iterator[tuple[Any, tuple[bool, bool, bool]]]:
+    def _barriers(self, access: Access) -> Iterator[tuple[Any, tuple[bool, bool, bool]]]:
         for node, data in self._source.nodes(data=True):
             if "barrier" in data:
-                passes = osm_access.barrier_passes({key: str(data[key]) for key in BARRIER_KEYS if key in data})
+                passes = access.barrier_passes({key: str(data[key]) for key in BARRIER_KEYS if key in data})
                 if not all(passes):
                     yield node, passes
 

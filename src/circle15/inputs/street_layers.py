@@ -1,8 +1,9 @@
 """Street networks that are not OSM files: osmnx GraphML and line layers."""
 
 import math
+import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
 from circle15.config import Datum, SourceConfig
-from circle15.errors import InputError, Notes, Problem, raise_if_any
+from circle15.errors import ConfigError, InputError, Notes, Problem, counted, raise_if_any
 from circle15.inputs import osm_access, segments
 from circle15.inputs.datum import correct
-from circle15.inputs.osm_access import KNOWN_CLASSES
+from circle15.inputs.osm_access import Access, Way
+from circle15.inputs.streets import ROWS_KEPT, note_unknown_access
+from circle15.inputs.tag_values import tag_text
 from circle15.inputs.vector import LINES, Wanted, parse_crs, read_vector
 from circle15.tables import BACKWARD, BOTH, FORWARD, Streets
 from circle15.units import FloatArray
@@ -33,7 +36,12 @@ CLASSES_SHOWN = 10
 UNKNOWN_CLASS = "unknown"
 """Road class of a street without a ``highway`` value."""
 
-DIRECTION_KEYS = frozenset(key for key in osm_access.WAY_KEYS if "oneway" in key) | {"junction"}
+INIT_CRS = re.compile(r"\{\s*['\"]init['\"]\s*:\s*['\"]([^'\"]+)['\"]\s*\}")
+"""How older versions of osmnx write a CRS."""
+GAP_M = 25.0
+"""An edge of a graph that ends farther than this from its node, in metres, is drawn elsewhere than the node."""
+ONEWAY_KEYS = frozenset(key for key in osm_access.WAY_KEYS if "oneway" in key) | {"junction"}
+"""Tags that a graph's edges take the place of: an edge without a twin is one-way."""
 TEXT_KEYS = ("osmid", "oneway", "reversed", "length", "bearing", "grade", "grade_abs", "speed_kph", "travel_time")
 """Edge attributes that osmnx would convert and that nothing here needs as numbers."""
 
@@ -48,37 +56,73 @@ class _Edges:
     seen: dict[Hashable, int] = field(default_factory=dict)
     ends: list[tuple[int, int]] = field(default_factory=list)
     inner: list[FloatArray] = field(default_factory=list)
-    direction: list[int] = field(default_factory=list)
+    flags: list[osm_access.Flags] = field(default_factory=list)
+    residents: list[osm_access.Flags] = field(default_factory=list)
     tags: list[dict[str, str]] = field(default_factory=list)
-    several_classes: int = 0
+    ways: list[Way] = field(default_factory=list)
+    loose: list[tuple[bool, bool]] = field(default_factory=list)
 
-    def add(self, u: int, v: int, inner: FloatArray, direction: int, tags: dict[str, str]) -> None:
-        """Add an edge, or its direction to the twin that has the same ends and vertices."""
+    def add(self, u: int, v: int, edge: "_Edge") -> None:
+        """Add an edge, or its directions to the twin that has the same ends and vertices."""
+        flags, residents, inner, loose = edge.flags, edge.residents, edge.inner, edge.loose
         if u > v or (u == v and inner.tolist() > inner[::-1].tolist()):
-            u, v, inner, direction = v, u, inner[::-1], _turned(direction)
+            u, v, inner, loose = v, u, inner[::-1], loose[::-1]
+            flags, residents = _turned(flags), _turned(residents)
         key = (u, v, inner.tobytes())
         row = self.seen.setdefault(key, len(self.ends))
         if row < len(self.ends):
-            self.direction[row] |= direction
+            self.flags[row] = _either(self.flags[row], flags)
+            self.residents[row] = _either(self.residents[row], residents)
             return
         self.ends.append((u, v))
         self.inner.append(inner)
-        self.direction.append(direction)
-        self.tags.append(tags)
+        self.flags.append(flags)
+        self.residents.append(residents)
+        self.tags.append(edge.tags)
+        self.ways.append(edge.way)
+        self.loose.append(loose)
 
 
-def _turned(direction: int) -> int:
-    return {FORWARD: BACKWARD, BACKWARD: FORWARD}.get(direction, direction)
+@dataclass(frozen=True)
+class _Edge:
+    """What one edge of a graph says: its tags, what the rules make of them, and the flags along the edge itself.
+
+    `inner` are the vertices between its nodes; `loose` tells whether the first and the last of them is an end of the
+    line that is not its node's point.
+    """
+
+    tags: dict[str, str]
+    way: Way
+    flags: osm_access.Flags
+    residents: osm_access.Flags
+    inner: FloatArray
+    loose: tuple[bool, bool]
+
+
+def _turned(flags: osm_access.Flags) -> osm_access.Flags:
+    other = {FORWARD: BACKWARD, BACKWARD: FORWARD}
+    return other.get(flags[0], flags[0]), other.get(flags[1], flags[1]), other.get(flags[2], flags[2])
+
+
+def _either(one: osm_access.Flags, other: osm_access.Flags) -> osm_access.Flags:
+    return one[0] | other[0], one[1] | other[1], one[2] | other[2]
 
 
 def read_graphml(
-    path: Path, crs: CRS, source_crs: str | None, notes: Notes, gated: bool = False, datum: Datum = "wgs84"
+    path: Path,
+    crs: CRS,
+    source_crs: str | None,
+    notes: Notes,
+    access: Access,
+    gated: bool = False,
+    datum: Datum = "wgs84",
 ) -> Streets:
     """Read a graph that osmnx saved.
 
     An edge and its twin in the other direction are one street, open both ways; an edge without twin is one-way by
-    bicycle and by car. On foot every edge is open both ways. Which modes may use it follows from ``highway`` and
-    the access tags, where the graph has them; of several classes on one edge the first counts.
+    bicycle and by car. On foot every edge is open both ways, unless its tags say otherwise for one direction
+    (``foot:backward``, ``conveying``). Which modes may use it follows from ``highway`` and the access tags, where the
+    graph has them; of several values on one edge (osmnx joins streets) the strictest counts.
 
     Parameters
     ----------
@@ -90,6 +134,8 @@ def read_graphml(
         CRS of the coordinates; by default the graph's own.
     notes : Notes
         Receives what was assumed.
+    access : Access
+        The rules on who may use a street.
     gated : bool
         Whether to read private streets too, apart from the public ones.
     datum : {"wgs84", "gcj02", "bd09"}
@@ -98,25 +144,29 @@ def read_graphml(
     Raises
     ------
     InputError
-        If the file is no GraphML of this kind, names no CRS, or holds coordinates that are no numbers.
+        If the file is no GraphML of this kind, names no CRS or an unknown one, holds coordinates that are no numbers,
+        or edges that are drawn elsewhere than their nodes (farther than `GAP_M`).
     ConfigError
         If `datum` contradicts the CRS.
     """
     graph = _load_graph(path)
-    own = source_crs or graph.graph.get("crs")
-    if not own:
-        remedy = 'Declare the one of its x and y, e.g. [network] crs = "EPSG:4326".'
-        raise InputError(Problem("the graph names no CRS", str(path), remedy=remedy))
+    given = _graph_crs(graph, source_crs, path)
     node_xy = _graph_nodes(graph, path)
-    edges = _graph_edges(graph, node_xy)
+    edges = _graph_edges(graph, node_xy, access)
     if not edges.ends:
         raise InputError(Problem("holds no edges", str(path), remedy="Save a graph of streets."))
-    text = f"{edges.several_classes} streets have several highway values; the first decides who may use them"
-    notes.add("streets.several_classes", edges.several_classes, text)
+    several = sum(";" in tags.get("highway", "") for tags in edges.tags)
+    text = (
+        f"{counted(several, 'street has', 'streets have')} several highway values; each of them has to let a mode pass"
+    )
+    notes.add("streets.several_classes", several, text)
     _note_unclassed(sum("highway" not in tags for tags in edges.tags), len(edges.tags), notes)
+    _note_strange_classes(edges.tags, access, notes)
+    rows = [f"edge {_node_names(graph, ends)}" for ends in edges.ends]
+    note_unknown_access(_unknown_access(edges.tags, rows, access), notes)
+    note_closed(edges.residents if gated else edges.flags, notes)
 
     size = np.array([len(inner) for inner in edges.inner])
-    given = parse_crs(str(own), f"{path}: crs")
     all_xy, found = correct(np.concatenate([node_xy, *edges.inner]), given, datum, "streets", str(path), notes)
     first = np.concatenate([[0], np.cumsum(size + 2)]).astype(np.int64)
     vertex = np.empty(first[-1], dtype=np.int64)
@@ -124,18 +174,66 @@ def read_graphml(
     inner[first[:-1]] = inner[first[1:] - 1] = False
     vertex[first[:-1]], vertex[first[1:] - 1] = np.array(edges.ends, dtype=np.int64).T
     vertex[inner] = len(node_xy) + np.arange(size.sum())
+    vertex_xy = segments.project(all_xy, found, crs, str(path))
+    _check_gaps(graph, edges, vertex_xy, len(node_xy), path)
     classes, road_class = _classes(edges.tags)
     lines = segments.Lines(
-        vertex_xy=segments.project(all_xy, found, crs, str(path)),
+        vertex_xy=vertex_xy,
         vertex=vertex,
         first=first,
-        access=_graph_access(edges, _flags),
+        access=np.array(edges.flags, dtype=np.uint8),
         road_class=road_class,
         road_classes=classes,
         speed_kmh=np.full(len(road_class), np.nan),
-        residents=_graph_access(edges, _resident_flags) if gated else None,
+        boards=np.array([way.boards for way in edges.ways], dtype=bool),
+        residents=np.array(edges.residents, dtype=np.uint8) if gated else None,
     )
     return segments.split(lines, None, str(path), notes)
+
+
+def _graph_crs(graph: Any, declared: str | None, path: Path) -> CRS:
+    """Return the CRS that is declared or else the graph's own, also one in the form ``{'init': 'epsg:32632'}``."""
+    if declared:
+        return parse_crs(declared, f"{path}: crs")
+    own = str(graph.graph.get("crs") or "")
+    remedy = 'Declare the one of its x and y, e.g. [network] crs = "EPSG:4326".'
+    if not own:
+        raise InputError(Problem("the graph names no CRS", str(path), remedy=remedy))
+    old_form = INIT_CRS.fullmatch(own.strip())
+    try:
+        return parse_crs(old_form[1] if old_form else own, f"{path}: crs")
+    except ConfigError:
+        raise InputError(Problem(f"the graph's CRS {own!r:.80} is no known one", str(path), remedy=remedy)) from None
+
+
+def _node_names(graph: Any, ends: tuple[int, int]) -> str:
+    names = list(graph)
+    return f"{names[ends[0]]}–{names[ends[1]]}"
+
+
+def _check_gaps(graph: Any, edges: _Edges, vertex_xy: FloatArray, nodes: int, path: Path) -> None:
+    """Refuse edges whose first or last vertex lies far from its node: two coordinate systems in one file.
+
+    Raises
+    ------
+    InputError
+        Naming the edges.
+    """
+    size = np.array([len(inner) for inner in edges.inner])
+    last = nodes + np.cumsum(size) - 1
+    gap_m = np.zeros(len(size))
+    at_ends = zip(np.array(edges.ends, dtype=np.int64).T, np.array(edges.loose).T, (last - size + 1, last), strict=True)
+    for node, loose, end in at_ends:
+        rows = np.flatnonzero(loose)
+        gap_m[rows] = np.fmax(gap_m[rows], np.hypot(*(vertex_xy[node[rows]] - vertex_xy[end[rows]]).T))
+    far = np.flatnonzero(gap_m > GAP_M)
+    if len(far):
+        what = f"{len(far)} of {len(size)} edges are drawn elsewhere than their nodes (up to {gap_m.max():,.0f} m away)"
+        names = tuple(_node_names(graph, edges.ends[row]) for row in far[:ROWS_KEPT])
+        remedy = (
+            "Nodes and geometry have to be in one CRS: project the whole graph (osmnx.project_graph) and save it anew."
+        )
+        raise InputError(Problem(what, str(path), names, remedy))
 
 
 def _load_graph(path: Path) -> Any:
@@ -163,39 +261,54 @@ def _graph_nodes(graph: Any, path: Path) -> FloatArray:
     return xy
 
 
-def _graph_edges(graph: Any, node_xy: FloatArray) -> _Edges:
+def _graph_edges(graph: Any, node_xy: FloatArray, access: Access) -> _Edges:
     row = {name: i for i, name in enumerate(graph)}
     direction = FORWARD if graph.is_directed() else BOTH
     edges = _Edges()
     for tail, head, data in graph.edges(data=True):
         u, v = row[tail], row[head]
-        tags = {key: _first(data[key]) for key in osm_access.WAY_KEYS if key in data and key not in DIRECTION_KEYS}
-        edges.several_classes += isinstance(data.get("highway"), list)
-        edges.add(u, v, _inner_vertices(data.get("geometry"), node_xy[u], node_xy[v]), direction, tags)
+        tags = {key: text for key in access.way_keys if key in data and (text := tag_text(data[key]))}
+        way = _without_oneway(tags, access)
+        against = tag_text(data.get("reversed")) in {"yes", "True", "true", "1"}
+        flags, residents = (_along(each, direction, against) for each in (way.flags, way.residents))
+        inner, loose = _inner_vertices(data.get("geometry"), node_xy[u], node_xy[v])
+        edges.add(u, v, _Edge(tags, way, flags, residents, inner, loose))
     return edges
 
 
-def _first(value: Any) -> str:
-    return str(value[0] if isinstance(value, list) and value else value)
+def _without_oneway(tags: dict[str, str], access: Access) -> Way:
+    """Return what tags say but for ``oneway`` and its like, whose place the edges take; a fast road stays one."""
+    own = {key: text for key, text in tags.items() if key not in ONEWAY_KEYS}
+    way = read_street(own | {"oneway": "no"}, access)  # said, for a motorway without a word is one-way
+    whole = read_street(tags, access)
+    return way._replace(
+        flags=_where_open(way.flags, whole.flags), residents=_where_open(way.residents, whole.residents)
+    )
 
 
-def _inner_vertices(line: Any, start: FloatArray, stop: FloatArray) -> FloatArray:
-    """Return the vertices between the two nodes; an end that is not its node's point stays as a vertex."""
+def _where_open(flags: osm_access.Flags, whole: osm_access.Flags) -> osm_access.Flags:
+    return flags[0] if whole[0] else 0, flags[1] if whole[1] else 0, flags[2] if whole[2] else 0
+
+
+def _along(flags: osm_access.Flags, direction: int, against: bool) -> osm_access.Flags:
+    """Return the flags of a way along one of its edges, which may run against it; wheels keep to the edge's direction.
+
+    An edge of a graph without directions is read as drawn.
+    """
+    walk, cycle, drive = _turned(flags) if against else flags
+    return walk, cycle & direction, drive & direction
+
+
+def _inner_vertices(line: Any, start: FloatArray, stop: FloatArray) -> tuple[FloatArray, tuple[bool, bool]]:
+    """Return the vertices between the two nodes, and whether an end is not its node's point; then it stays a vertex."""
     if line is None:
-        return np.empty((0, 2))
+        return np.empty((0, 2)), (False, False)
     xy: FloatArray = shapely.get_coordinates(line)
     as_drawn = np.hypot(*(xy[0] - start)) + np.hypot(*(xy[-1] - stop))
     if np.hypot(*(xy[-1] - start)) + np.hypot(*(xy[0] - stop)) < as_drawn:
         xy = xy[::-1]
-    begin = int((xy[0] == start).all())
-    return np.ascontiguousarray(xy[begin : len(xy) - int((xy[-1] == stop).all())])
-
-
-def _graph_access(edges: _Edges, rule: Callable[[dict[str, str]], osm_access.Flags]) -> npt.NDArray[np.uint8]:
-    allowed = np.array([rule(tags) for tags in edges.tags], dtype=np.uint8) > 0
-    ways = np.array(edges.direction, dtype=np.uint8)[:, None]
-    ways = np.concatenate([np.full_like(ways, BOTH), ways, ways], axis=1)
-    return np.where(allowed, ways, 0).astype(np.uint8)
+    begins, ends = bool((xy[0] == start).all()), bool((xy[-1] == stop).all())
+    return np.ascontiguousarray(xy[int(begins) : len(xy) - int(ends)]), (not begins, not ends)
 
 
 # line layers -------------------------------------------------------------------------------------------------------
@@ -207,14 +320,16 @@ def read_line_layer(
     layer: str | None,
     source_crs: str | None,
     notes: Notes,
+    access: Access,
     gated: bool = False,
     datum: Datum = "wgs84",
 ) -> Streets:
     """Read streets from a layer of lines; they meet where they share a vertex.
 
     Vertices within `SAME_POINT_M` of each other are one. With a ``highway`` column, that and every other column named
-    as one of `osm_access.WAY_KEYS` decide who may use a street, by the rules for OSM. Lines without a
-    ``highway`` value are open to all modes (a note counts them); ``oneway`` binds bicycles and cars on them too.
+    as one of `Access.way_keys` decide who may use a street, by the rules for OSM; a cell may hold a list, as a table
+    that osmnx saved does. Lines without a ``highway`` value are open to all modes (a note counts them); ``oneway``
+    binds bicycles and cars on them too.
 
     Parameters
     ----------
@@ -228,6 +343,8 @@ def read_line_layer(
         CRS of the file where it names none, or a wrong one.
     notes : Notes
         Receives what was assumed.
+    access : Access
+        The rules on who may use a street.
     gated : bool
         Whether to read private streets too, apart from the public ones.
     datum : {"wgs84", "gcj02", "bd09"}
@@ -242,15 +359,15 @@ def read_line_layer(
     """
     source = SourceConfig(source=str(path), layer=layer, crs=source_crs, datum=datum)
     table = read_vector(source, path, crs, notes, Wanted("streets", shapes=LINES))
-    table = table.rename(columns=_tag_columns(table))
-    tags = list(_row_tags(table))
-    _note_strange_classes(tags, notes)
+    table = table.rename(columns=_tag_columns(table, access))
+    tags = list(_row_tags(table, access))
+    _note_strange_classes(tags, access, notes)
     raise_if_any(_check_oneway(tags, table, path))
     _note_unclassed(sum("highway" not in row for row in tags), len(tags), notes)
-    flags = [_flags(row) for row in tags]
-    residents = [_resident_flags(row) for row in tags] if gated else flags
-    closed = sum(flag == osm_access.CLOSED for flag in residents)
-    notes.add("streets.closed", closed, f"{closed} of {len(flags)} streets are closed to every mode and were left out")
+    numbers = [f"row {number + 1}" for number in table.index]
+    note_unknown_access(_unknown_access(tags, numbers, access), notes)
+    ways = [read_street(row, access) for row in tags]
+    note_closed([way.residents if gated else way.flags for way in ways], notes)
     classes, road_class = _classes(tags)
 
     parts, row = shapely.get_parts(np.asarray(table.geometry.array), return_index=True)
@@ -265,11 +382,12 @@ def read_line_layer(
         vertex_xy=vertex_xy,
         vertex=vertex,
         first=first,
-        access=np.array(flags, dtype=np.uint8)[row],
+        access=np.array([way.flags for way in ways], dtype=np.uint8)[row],
         road_class=road_class[row],
         road_classes=classes,
         speed_kmh=np.full(len(row), np.nan),
-        residents=np.array(residents, dtype=np.uint8)[row] if gated else None,
+        boards=np.array([way.boards for way in ways], dtype=bool)[row],
+        residents=np.array([way.residents for way in ways], dtype=np.uint8)[row] if gated else None,
     )
     return segments.split(lines, None, str(path), notes)
 
@@ -291,42 +409,34 @@ def merge_points(xy: FloatArray, tolerance_m: float) -> tuple[FloatArray, npt.ND
     return distinct[index], merged[number].astype(np.int64)
 
 
-def _tag_columns(table: gpd.GeoDataFrame) -> dict[str, str]:
+def _tag_columns(table: gpd.GeoDataFrame, access: Access) -> dict[str, str]:
     """Return the columns that are tags but for their case (``ONEWAY``); shapefiles often write them so."""
     lower = {str(name): str(name).lower() for name in table.columns if name != table.geometry.name}
     taken = set(table.columns)
-    return {name: low for name, low in lower.items() if low in osm_access.WAY_KEYS and low not in taken}
+    return {name: low for name, low in lower.items() if low in access.way_keys and low not in taken}
 
 
-def _note_strange_classes(tags: list[dict[str, str]], notes: Notes) -> None:
-    strange = Counter(row["highway"] for row in tags if "highway" in row and _class_of(row) not in KNOWN_CLASSES)
+def _note_strange_classes(tags: list[dict[str, str]], access: Access, notes: Notes) -> None:
+    classes = (one for row in tags if "highway" in row for one in osm_access.speed_class(row).split(";"))
+    strange = Counter(one for one in classes if one not in access.known_classes)
     shown = ", ".join(f"{name} ({count})" for name, count in strange.most_common(CLASSES_SHOWN))
     notes.add(
         "streets.unknown_class",
         strange.total(),
-        f"{strange.total()} streets have a highway value that no rule knows: {shown}; they were taken as paths, "
+        f"{counted(strange.total(), 'street has', 'streets have')} a highway value that no rule knows: {shown}; "
+        "such a street was taken for a path, "
         "open on foot and by bicycle",
     )
 
 
-def _row_tags(table: gpd.GeoDataFrame) -> Iterator[dict[str, str]]:
-    """Yield each row's tags as text: 1.0 and True as OSM writes them, missing and blank left out."""
-    present = [key for key in osm_access.WAY_KEYS if key in table and key != table.geometry.name]
+def _row_tags(table: gpd.GeoDataFrame, access: Access) -> Iterator[dict[str, str]]:
+    """Yield each row's tags as text: 1.0 and True as OSM writes them, lists joined, missing and blank left out."""
+    present = [key for key in access.way_keys if key in table and key != table.geometry.name]
     if not present:
         yield from ({} for _ in range(len(table)))
         return
     for values in zip(*(table[key].tolist() for key in present), strict=True):
-        yield {key: text for key, value in zip(present, values, strict=True) if (text := _tag_text(value))}
-
-
-def _tag_text(value: object) -> str:
-    if value is None or value != value:  # noqa: PLR0124 - NaN and pandas' missing values differ from themselves
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip()
+        yield {key: text for key, value in zip(present, values, strict=True) if (text := tag_text(value))}
 
 
 def _check_oneway(tags: list[dict[str, str]], table: gpd.GeoDataFrame, path: Path) -> list[Problem]:
@@ -347,18 +457,25 @@ def _strange_oneway(tags: dict[str, str]) -> bool:
 # shared ------------------------------------------------------------------------------------------------------------
 
 
-def _flags(tags: dict[str, str]) -> osm_access.Flags:
-    """Return the direction flags of a street that may lack a class; without one it is a road for everyone."""
-    if "highway" in tags or tags.get("route") == osm_access.FERRY:
-        return osm_access.way_flags(tags)
-    return osm_access.way_flags({**tags, "highway": "road"})
+def read_street(tags: dict[str, str], access: Access) -> Way:
+    """Return who may use a street that may lack a class; without one it is a road for everyone."""
+    return access.way(tags if osm_access.is_street(tags) else {**tags, "highway": "road"})
 
 
-def _resident_flags(tags: dict[str, str]) -> osm_access.Flags:
-    """Return the same for those who live there; a ferry is nobody's home."""
-    if tags.get("route") == osm_access.FERRY:
-        return _flags(tags)
-    return osm_access.resident_flags(tags if "highway" in tags else {**tags, "highway": "road"})
+def note_closed(flags: list[osm_access.Flags], notes: Notes) -> None:
+    """Note the streets that no mode may use."""
+    closed = sum(each == osm_access.CLOSED for each in flags)
+    text = f"{closed:,} of {counted(len(flags), 'street is', 'streets are')} closed to every mode and left out"
+    notes.add("streets.closed", closed, text)
+
+
+def _unknown_access(tags: list[dict[str, str]], rows: list[str], access: Access) -> dict[str, list[str]]:
+    """Return the access tags that no rule knows (``key=value``), each with the rows that have it."""
+    found: dict[str, list[str]] = {}
+    for row, each in zip(rows, tags, strict=True):
+        for tag in access.unknown_values(each):
+            found.setdefault(tag, []).append(row)
+    return found
 
 
 def _classes(tags: list[dict[str, str]]) -> tuple[tuple[str, ...], npt.NDArray[np.int16]]:
@@ -369,7 +486,7 @@ def _classes(tags: list[dict[str, str]]) -> tuple[tuple[str, ...], npt.NDArray[n
 
 
 def _class_of(tags: dict[str, str]) -> str:
-    return osm_access.main_class(tags["highway"]) if "highway" in tags else UNKNOWN_CLASS
+    return osm_access.speed_class(tags) if "highway" in tags else UNKNOWN_CLASS
 
 
 def _note_unclassed(count: int, total: int, notes: Notes) -> None:

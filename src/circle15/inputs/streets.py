@@ -5,7 +5,6 @@ Nothing is contracted or dropped for being small here; that is the network's roo
 """
 
 from array import array
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import osmium
 from pyproj import CRS
 
 from circle15.config import Datum
-from circle15.errors import ConfigError, InputError, Notes, Problem, counted
+from circle15.errors import ROWS_SHOWN, ConfigError, InputError, Notes, Problem, counted
 from circle15.inputs import osm_access, segments
 from circle15.tables import Streets
 from circle15.units import METRES_PER_KM, SECONDS_PER_HOUR, FloatArray
@@ -31,6 +30,9 @@ OSM_SCALE = 1e7
 MISSING_SHARE = 0.5
 """With more of the streets' nodes missing than this, the file is taken for truncated or unsorted."""
 ROWS_KEPT = 50
+MULTIPOLYGON = "multipolygon"
+STREET_KEYS = ("highway", "route", "railway", "public_transport")
+"""A way has one of these, or nobody travels along it."""
 
 
 def read_streets(
@@ -41,6 +43,7 @@ def read_streets(
     source_crs: str | None,
     ferries: bool,
     notes: Notes,
+    access: osm_access.Access | None = None,
     gated: bool = False,
     datum: Datum = "wgs84",
 ) -> Streets:
@@ -60,6 +63,8 @@ def read_streets(
         Whether ferries with a ``duration`` are streets.
     notes : Notes
         Receives what was left out or assumed.
+    access : Access, optional
+        The rules on who may use a street; by default those that circle15 ships for the world.
     gated : bool
         Whether to read private streets too, apart from the public ones.
     datum : {"wgs84", "gcj02", "bd09"}
@@ -77,21 +82,21 @@ def read_streets(
     ConfigError
         If `datum` contradicts the CRS, or is another than WGS 84 for an OSM file.
     """
-    target = CRS.from_user_input(crs)
+    target, access = CRS.from_user_input(crs), access or osm_access.worldwide()
     if not path.exists():
         raise InputError(Problem("no such file", str(path), remedy="Check [network] source."))
     name = path.name.lower()
     if name.endswith(OSM_SUFFIXES):
         _refuse_datum(path, datum)
-        streets = _read_osm(path, target, ferries, gated, notes)
+        streets = _read_osm(path, target, ferries, access, gated, notes)
     elif name.endswith(".graphml"):
         from circle15.inputs.street_layers import read_graphml  # noqa: PLC0415 - brings networkx
 
-        streets = read_graphml(path, target, source_crs, notes, gated, datum)
+        streets = read_graphml(path, target, source_crs, notes, access, gated, datum)
     else:
         from circle15.inputs.street_layers import read_line_layer  # noqa: PLC0415 - brings networkx
 
-        streets = read_line_layer(path, target, layer, source_crs, notes, gated, datum)
+        streets = read_line_layer(path, target, layer, source_crs, notes, access, gated, datum)
     if not len(streets.u):
         raise InputError(
             Problem(
@@ -114,8 +119,7 @@ class _Ways:
     """What one pass over an OSM file gathers; the arrays run over the nodes of all kept ways."""
 
     ids: list[int] = field(default_factory=list)
-    flags: list[osm_access.Flags] = field(default_factory=list)
-    residents: list[osm_access.Flags] = field(default_factory=list)  # only where private streets are wanted
+    ways: list[osm_access.Way] = field(default_factory=list)
     road_class: list[int] = field(default_factory=list)
     classes: dict[str, int] = field(default_factory=dict)
     count: list[int] = field(default_factory=list)
@@ -128,7 +132,8 @@ class _Ways:
     closed: int = 0
     ferries_unasked: list[int] = field(default_factory=list)
     ferries_untimed: list[int] = field(default_factory=list)
-    unknown_access: Counter[str] = field(default_factory=Counter)
+    unknown_access: dict[str, list[str]] = field(default_factory=dict)  # key=value → the ways that have it
+    outlines: int = 0
     objects: int = 0
 
 
@@ -146,8 +151,9 @@ def osm_objects(path: Path, processor: osmium.FileProcessor) -> Iterator[Any]:
         ) from None
 
 
-def _read_osm(path: Path, crs: CRS, ferries: bool, gated: bool, notes: Notes) -> Streets:
-    ways = _gather(path, ferries, gated)
+def _read_osm(path: Path, crs: CRS, ferries: bool, access: osm_access.Access, gated: bool, notes: Notes) -> Streets:
+    ways = _gather(path, ferries, access, gated)
+    _gather_outlines(ways, path, access, gated)
     if not ways.ids:
         held = "the file is empty or ends before its ways" if not ways.objects else "it holds none with a highway tag"
         raise InputError(Problem(f"no streets: {held}", str(path), remedy="Download or cut the extract again."))
@@ -170,17 +176,17 @@ def _read_osm(path: Path, crs: CRS, ferries: bool, gated: bool, notes: Notes) ->
     text = f"{len(short)} streets have fewer than two different nodes in the file and were left out"
     notes.add("streets.too_short", len(short), text, [f"w{ways.ids[row]}" for row in short[:ROWS_KEPT]])
     speed = _ferry_speeds(ways, way, first, vertex_xy[vertex], present, notes)
-    access = _flag_table(ways.flags, way, speed == 0)
-    residents = _flag_table(ways.residents, way, speed == 0) if gated else None
+    shut = speed == 0
     lines = segments.Lines(
         vertex_xy=vertex_xy,
         vertex=vertex,
         first=first,
-        access=access,
+        access=_flag_table([one.flags for one in ways.ways], way, shut),
         road_class=np.array(ways.road_class, dtype=np.int16)[way],
         road_classes=tuple(ways.classes),
-        speed_kmh=np.where(speed == 0, np.nan, speed),
-        residents=residents,
+        speed_kmh=np.where(shut, np.nan, speed),
+        boards=np.array([one.boards for one in ways.ways], dtype=bool)[way],
+        residents=_flag_table([one.residents for one in ways.ways], way, shut) if gated else None,
     )
     return segments.split(lines, _barriers(ways, ids), str(path), notes)
 
@@ -193,11 +199,11 @@ def _flag_table(
     return table
 
 
-def _gather(path: Path, ferries: bool, gated: bool) -> _Ways:
+def _gather(path: Path, ferries: bool, access: osm_access.Access, gated: bool) -> _Ways:
     """Run through the file once; only ways that some mode may use leave their nodes behind."""
     ways = _Ways()
     processor = osmium.FileProcessor(str(path), osmium.osm.NODE | osmium.osm.WAY).with_locations()
-    for keys, kind in ((("barrier",), osmium.osm.NODE), (("highway", "route"), osmium.osm.WAY)):
+    for keys, kind in ((("barrier",), osmium.osm.NODE), (STREET_KEYS, osmium.osm.WAY)):
         only = osmium.filter.KeyFilter(*keys)
         only.enable_for(kind)
         processor.with_filter(only)
@@ -205,20 +211,45 @@ def _gather(path: Path, ferries: bool, gated: bool) -> _Ways:
         ways.objects += 1
         tags = dict(item.tags)
         if item.is_node():
-            passes = osm_access.barrier_passes(tags)
+            passes = access.barrier_passes(tags)
             if not all(passes):
-                ways.barriers[item.id] = (passes, osm_access.resident_passes(tags))
-        else:
-            _add_way(ways, item, tags, ferries, gated)
+                ways.barriers[item.id] = (passes, access.resident_passes(tags))
+        elif osm_access.is_street(tags):
+            _add_way(ways, item, tags, ferries, access, gated)
     return ways
 
 
-def _add_way(ways: _Ways, way: osmium.osm.Way, tags: dict[str, str], ferries: bool, gated: bool) -> None:
-    is_ferry = tags.get("route") == osm_access.FERRY
-    if not is_ferry and "highway" not in tags:
+def _gather_outlines(ways: _Ways, path: Path, access: osm_access.Access, gated: bool) -> None:
+    """Add the outer ways of squares and platforms that are drawn as multipolygons: people walk along them.
+
+    A way with a street's tags of its own has been read by these. Holes (a fountain) are left out: nothing leads there.
+    """
+    outlines: dict[int, dict[str, str]] = {}
+    relations = osmium.FileProcessor(str(path), osmium.osm.RELATION)
+    relations.with_filter(osmium.filter.KeyFilter(*STREET_KEYS))
+    for relation in osm_objects(path, relations):
+        tags = dict(relation.tags)
+        if tags.get("type") == MULTIPOLYGON and osm_access.is_street(tags) and tags.get("route") != osm_access.FERRY:
+            members = (member.ref for member in relation.members if member.type == "w" and member.role != "inner")
+            outlines |= dict.fromkeys(members, tags)
+    if not outlines:
         return
-    flags = osm_access.way_flags(tags)
-    residents = osm_access.resident_flags(tags) if gated and not is_ferry else flags
+    wanted = osmium.filter.IdFilter(sorted(outlines))
+    wanted.enable_for(osmium.osm.WAY)
+    processor = osmium.FileProcessor(str(path), osmium.osm.NODE | osmium.osm.WAY).with_locations()
+    processor.with_filter(wanted).with_filter(osmium.filter.EntityFilter(osmium.osm.WAY))
+    count = len(ways.ids)
+    for way in osm_objects(path, processor):
+        if not osm_access.is_street(dict(way.tags)):
+            _add_way(ways, way, outlines[way.id], ferries=False, access=access, gated=gated)
+    ways.outlines = len(ways.ids) - count
+
+
+def _add_way(
+    ways: _Ways, way: osmium.osm.Way, tags: dict[str, str], ferries: bool, access: osm_access.Access, gated: bool
+) -> None:
+    is_ferry = tags.get("route") == osm_access.FERRY
+    read = access.way(tags)
     if is_ferry:
         duration = osm_access.duration_s(tags.get("duration"))
         if not ferries:
@@ -228,16 +259,15 @@ def _add_way(ways: _Ways, way: osmium.osm.Way, tags: dict[str, str], ferries: bo
             ways.ferries_untimed.append(way.id)
             return
         ways.duration_s[len(ways.ids)] = duration
-    if residents == osm_access.CLOSED:
+    for tag in access.unknown_values(tags):
+        ways.unknown_access.setdefault(tag, []).append(f"w{way.id}")
+    if (read.residents if gated else read.flags) == osm_access.CLOSED:
         ways.duration_s.pop(len(ways.ids), None)
         ways.closed += 1
         return
-    ways.unknown_access.update(osm_access.unknown_access_values(tags))
     ways.ids.append(way.id)
-    ways.flags.append(flags)
-    if gated:
-        ways.residents.append(residents)
-    road_class = osm_access.FERRY if is_ferry else osm_access.main_class(tags["highway"])
+    ways.ways.append(read)
+    road_class = osm_access.FERRY if is_ferry else osm_access.speed_class(tags)
     ways.road_class.append(ways.classes.setdefault(road_class, len(ways.classes)))
     nodes = way.nodes
     ways.count.append(len(nodes))
@@ -246,9 +276,21 @@ def _add_way(ways: _Ways, way: osmium.osm.Way, tags: dict[str, str], ferries: bo
     ways.y.extend([node.y for node in nodes])
 
 
+def note_unknown_access(found: dict[str, list[str]], notes: Notes) -> None:
+    """Note the access tags (``key=value``) that no rule knows, each with the streets that have it."""
+    count = sum(len(rows) for rows in found.values())
+    verb = "access tag has a value" if count == 1 else "access tags have a value"
+    text = f"{count:,} {verb} that no rule knows, or a list with one; such a word was read as if absent"
+    most = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    shown = [f"{tag} ({len(rows)}: {', '.join(rows[:ROWS_SHOWN])})" for tag, rows in most[:ROWS_KEPT]]
+    notes.add("streets.unknown_access", count, text, shown)
+
+
 def _note_ways(ways: _Ways, notes: Notes) -> None:
     text = f"{counted(ways.closed, 'OSM way is', 'OSM ways are')} closed to every mode and left out"
     notes.add("streets.closed", ways.closed, text)
+    text = f"{counted(ways.outlines, 'outline', 'outlines')} of squares or platforms drawn as multipolygons"
+    notes.add("streets.outlines", ways.outlines, f"{text} read as streets; people walk along them, not across")
     count = len(ways.ferries_unasked)
     notes.add(
         "streets.ferries", count, f"{counted(count, 'ferry', 'ferries')} left out ([network] ferries = true takes them)"
@@ -256,11 +298,7 @@ def _note_ways(ways: _Ways, notes: Notes) -> None:
     untimed = [f"w{way}" for way in ways.ferries_untimed]
     text = f"{counted(len(untimed), 'ferry', 'ferries')} without a readable duration tag left out"
     notes.add("streets.ferries_without_duration", len(untimed), text, untimed)
-    unknown = ways.unknown_access
-    text = f"{unknown.total()} access tags have a value that no rule knows; they were read as if absent"
-    notes.add(
-        "streets.unknown_access", unknown.total(), text, [f"{tag} ({n})" for tag, n in unknown.most_common(ROWS_KEPT)]
-    )
+    note_unknown_access(ways.unknown_access, notes)
 
 
 def _check_missing(present: npt.NDArray[np.bool_], way_id: npt.NDArray[np.int64], path: Path, notes: Notes) -> None:

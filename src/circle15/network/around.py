@@ -151,4 +151,5 @@ def _with_links(network: Network, own: IntArray, ways: list[_Way]) -> Network:
         xy=np.concatenate([network.xy, xy]),
         first=np.concatenate([network.first, network.first[-1] + begin[1:]]),
         kind=np.concatenate([network.kind, np.full(size, LINK, dtype=np.uint8)]),
+        boards=np.concatenate([network.boards, np.zeros(size, dtype=bool)]),
     )

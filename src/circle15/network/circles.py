@@ -16,7 +16,7 @@ from affine import Affine
 from rasterio import features
 from scipy import ndimage
 
-from circle15.network.graph import LINK, PUBLIC, Network
+from circle15.network.graph import PUBLIC, Network
 from circle15.network.search import same_edge
 from circle15.network.snap import Snapped, place
 from circle15.network.travel import Ranges
@@ -134,8 +134,8 @@ def _allocate(
 
 
 def _sample_edges(network: Network) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray]:
-    """Return places along all streets, at least two a pixel: edge, metres along it, coordinates."""
-    streets = np.flatnonzero(network.kind != LINK)
+    """Return places along streets that a journey may end on, at least two a pixel: edge, metres along, coordinates."""
+    streets = np.flatnonzero(network.ends)
     xy, edge = shapely.get_coordinates(shapely.segmentize(network.lines[streets], PIXEL_M / 2), return_index=True)
     total = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy, axis=0).T))])
     begin = np.concatenate([[0], np.flatnonzero(np.diff(edge)) + 1])

@@ -40,7 +40,7 @@ from circle15.network.graph import (
     take_pieces,
     take_vertices,
 )
-from circle15.network.snap import AT_NODE_M, Snapped, snap, snap_inside
+from circle15.network.snap import AT_NODE_M, Snapped, snap_inside, snap_to_end
 from circle15.network.travel import Places
 from circle15.tables import FORWARD, Streets
 from circle15.units import METRES_PER_KM
@@ -166,6 +166,7 @@ def _inner_pieces(streets: Streets, found: _Compounds, speeds: ModeSpeeds) -> Pi
         flags=streets.access[mode][found.edge] | streets.private[mode][found.edge],
         kmh=speed_of(streets, found.edge, speeds),
         kind=np.full(len(found.edge), PRIVATE, dtype=np.uint8),
+        boards=streets.boards[mode][found.edge],
         xy=xy,
         first=first,
     )
@@ -187,6 +188,7 @@ def _joined(public: Pieces, inner: Pieces, streets: Streets, found: _Compounds) 
         # a link has no length, so any speed that occurs will do
         kmh=np.concatenate([public.kmh, inner.kmh, np.full(gates, public.kmh.max())]),
         kind=np.concatenate([public.kind, inner.kind, np.full(gates, LINK, dtype=np.uint8)]),
+        boards=np.concatenate([public.boards, inner.boards, np.zeros(gates, dtype=bool)]),
         xy=np.concatenate([public.xy, inner.xy, np.repeat(streets.node_xy[found.gate], 2, axis=0)]),
         first=np.concatenate([public.first, begin[1] + inner.first[1:], links]).astype(np.int64),
     )
@@ -237,7 +239,7 @@ def add_inside(network: Network, places: Places, geometry: npt.NDArray[np.object
     spots = np.column_stack([np.concatenate([places.facility, facility]), np.concatenate([places.xy, xy])])
     spots = np.unique(spots[np.isfinite(spots).all(axis=1)], axis=0)
     facility, xy = spots[:, 0].astype(np.int64), spots[:, 1:]
-    outside, inside = snap(network, xy, max_snap_m), snap_inside(network, xy, max_snap_m)
+    outside, inside = snap_to_end(network, xy, max_snap_m), snap_inside(network, xy, max_snap_m)
     near = np.flatnonzero(inside.on_network & ~(outside.on_network & (outside.leg_m < inside.leg_m - AT_NODE_M)))
     every = places.snapped.followed_by(inside.take(near))
     owner = np.concatenate([places.facility, facility[near]])

@@ -1,9 +1,9 @@
 """Chains of degree-2 nodes become one edge each, with every vertex kept, all by array operations.
 
 Each edge is seen as two *darts*: dart ``2 e`` runs from ``u[e]`` to ``v[e]``, dart ``2 e + 1`` back. A node is
-*through* where exactly two different edges end that have the same speed and let the same traffic pass; the dart
-that arrives there is followed by the dart that leaves on the other side. Chains are then found by pointer doubling:
-log2(longest chain) steps for all chains at once.
+*through* where exactly two different edges end that have the same speed, let the same traffic pass and agree in whether
+they may be boarded; the dart that arrives there is followed by the dart that leaves on the other side. Chains are then
+found by pointer doubling: log2(longest chain) steps for all chains at once.
 """
 
 from dataclasses import dataclass
@@ -38,6 +38,7 @@ def find_chains(
     v: npt.NDArray[np.integer],
     flags: npt.NDArray[np.uint8],
     speed: npt.NDArray[np.float64],
+    boards: BoolArray,
     nodes: int,
 ) -> Chains:
     """Find the maximal chains of edges whose inner nodes are *through* (see the module).
@@ -50,13 +51,15 @@ def find_chains(
         Direction flags, 1 with the edge, 2 against it, 3 both.
     speed : float64 array of shape (edges,)
         Only edges of equal speed are joined, so that time along a chain is proportional to length; NaN equals none.
+    boards : bool array of shape (edges,)
+        Whether a journey may begin or end on the edge; only edges that agree are joined.
     nodes : int
         Number of nodes.
     """
     edges = len(u)
     tail = np.stack([u, v], axis=1).ravel().astype(np.int64)
     head = np.stack([v, u], axis=1).ravel().astype(np.int64)
-    follow = _following_dart(tail, flags, speed, nodes)
+    follow = _following_dart(tail, flags, speed, boards, nodes)
     follow = _cut_rings(follow, head, edges)
 
     last, steps = _jump_to_end(follow)
@@ -78,7 +81,7 @@ def find_chains(
 
 
 def _following_dart(
-    tail: IntArray, flags: npt.NDArray[np.uint8], speed: npt.NDArray[np.float64], nodes: int
+    tail: IntArray, flags: npt.NDArray[np.uint8], speed: npt.NDArray[np.float64], boards: BoolArray, nodes: int
 ) -> IntArray:
     """Return for each dart the one that carries on behind its head, -1 where the chain ends there."""
     open_dart = np.stack([flags & 1 != 0, flags & 2 != 0], axis=1).ravel()
@@ -87,7 +90,7 @@ def _following_dart(
     first = np.concatenate([[0], np.cumsum(degree)])[:-1]
     two = np.flatnonzero(degree == 2)  # noqa: PLR2004 - a through node has two edges
     a, b = leaving[first[two]], leaving[first[two] + 1]
-    same = (a >> 1 != b >> 1) & (speed[a >> 1] == speed[b >> 1])
+    same = (a >> 1 != b >> 1) & (speed[a >> 1] == speed[b >> 1]) & (boards[a >> 1] == boards[b >> 1])
     # what comes in along a's edge (dart a ^ 1) must be what goes out along b, and the other way round
     same &= (open_dart[a ^ 1] == open_dart[b]) & (open_dart[b ^ 1] == open_dart[a])
     a, b = a[same], b[same]

@@ -26,7 +26,8 @@ def find_entrances(
     Parameters
     ----------
     network : Network
-        The mode's network; areas are entered where its edges cross their boundary.
+        The mode's network; areas are entered where edges that a journey may end on cross their boundary: no bridge
+        over a park is a way into it.
     geometry : object array of shapely geometries, shape (facilities,)
         Points and multipoints are their own entrances. A line is entered where edges cross it and at samples
         (`LINE_STEP_M`). A part of an area that no edge crosses is entered where its boundary is nearest to one, never
@@ -54,7 +55,11 @@ def find_entrances(
 
     lines = np.flatnonzero(np.isin(kind, (LINE, MULTI_LINE)))
     # points ask nothing of the streets, and a tree of all of them takes a second
-    edges = network.lines[network.kind == of_kind] if len(points) < len(geometry) else np.empty(0, dtype=object)
+    edges = (
+        network.lines[network.ends & (network.kind == of_kind)]
+        if len(points) < len(geometry)
+        else np.empty(0, dtype=object)
+    )
     tree = shapely.STRtree(edges)
     for shape, step in ((shapely.segmentize(geometry[lines], LINE_STEP_M), False), (geometry[lines], True)):
         xy, of = _meetings(tree, edges, shape) if step else shapely.get_coordinates(shape, return_index=True)

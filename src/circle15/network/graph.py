@@ -1,4 +1,11 @@
-"""One contracted graph per mode: which streets it may use, how long each takes, and its pieces."""
+"""One contracted graph per mode: which streets it may use, how long each takes, its pieces, and where one boards it.
+
+A journey begins and ends only where one can step onto the network and get somewhere. An edge may be boarded unless the
+input says otherwise (a tunnel, a bridge, a ferry); to begin there, a way must lead from it into the *core*, and to end
+there, one from the core to it. The core of each piece is the part with the most metres of street within which everybody
+gets from everywhere to everywhere, and every other such part of at least `CORE_NODES` nodes. So nobody is put on a
+one-way spur that ends blind.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,6 +59,9 @@ class ModeSpeeds:
         return "walk" if self.mode == "elderly_walk" else self.mode
 
 
+CORE_NODES = 100
+"""A strongly connected part with so many nodes is no mistake of the map, even if one cannot leave it by the mode."""
+
 Segments = tuple[IntArray, IntArray, FloatArray, shapely.STRtree]
 """Straight pieces of edges: first vertex, edge, metres before it on the edge, and their tree."""
 
@@ -82,6 +92,8 @@ class Network:
         Vertices of the edges, as in `tables.Streets`.
     kind : uint8 array of shape (edges,)
         `PUBLIC`, `PRIVATE` or `LINK`.
+    boards : bool array of shape (edges,)
+        Whether a journey may begin or end on the edge between its ends, as far as the edge itself goes.
     """
 
     mode: str
@@ -98,6 +110,7 @@ class Network:
     xy: FloatArray
     first: npt.NDArray[np.int64]
     kind: npt.NDArray[np.uint8]
+    boards: BoolArray
 
     @property
     def nodes(self) -> int:
@@ -105,20 +118,54 @@ class Network:
         return len(self.node_xy)
 
     @cached_property
-    def segments(self) -> Segments:
-        """The straight pieces of the public edges."""
-        return self._segments_of(PUBLIC)
+    def begins(self) -> BoolArray:
+        """Which edges a journey may begin on, shape (edges,): boarded, and the core can be reached from them."""
+        out = self._joined_to_core(leaving=True)
+        leads = (self.forward & out[self.v]) | (self.backward & out[self.u])
+        return np.asarray(self.boards & (self.kind != LINK) & (leads | (self.kind == PRIVATE)))
+
+    @cached_property
+    def ends(self) -> BoolArray:
+        """Which edges a journey may end on, shape (edges,): boarded, and they can be reached from the core."""
+        into = self._joined_to_core(leaving=False)
+        leads = (self.forward & into[self.u]) | (self.backward & into[self.v])
+        return np.asarray(self.boards & (self.kind != LINK) & (leads | (self.kind == PRIVATE)))
+
+    def _joined_to_core(self, *, leaving: bool) -> BoolArray:
+        """Return which nodes the core can be reached from by public edges, or which can be reached from the core."""
+        public = self.kind == PUBLIC
+        if (self.forward & self.backward)[public].all():
+            return np.ones(self.nodes, dtype=bool)
+        tail, head, edge = self.arcs
+        chosen = public[edge]
+        ends = (tail[chosen], head[chosen])
+        shape = (self.nodes, self.nodes)
+        graph = sparse.csr_matrix((np.ones(int(chosen.sum()), np.int8), ends[::-1] if leaving else ends), shape=shape)
+        core = _core_nodes(graph, self.u[public], self.v[public], self.length_m[public])
+        return np.isfinite(csgraph.dijkstra(graph, indices=core, min_only=True, unweighted=True))
+
+    @cached_property
+    def segments_to_begin(self) -> Segments:
+        """The straight pieces of the public edges that a journey may begin on."""
+        return self.segments_of(self.begins & (self.kind == PUBLIC))
+
+    @cached_property
+    def segments_to_end(self) -> Segments:
+        """The straight pieces of the public edges that a journey may end on."""
+        same = bool((self.begins == self.ends)[self.kind == PUBLIC].all())
+        return self.segments_to_begin if same else self.segments_of(self.ends & (self.kind == PUBLIC))
 
     @cached_property
     def private_segments(self) -> Segments:
-        """The straight pieces of the private edges."""
-        return self._segments_of(PRIVATE)
+        """The straight pieces of the private edges that may be boarded."""
+        return self.segments_of(self.boards & (self.kind == PRIVATE))
 
-    def _segments_of(self, kind: int) -> Segments:
+    def segments_of(self, chosen: BoolArray) -> Segments:
+        """Return the straight pieces of some edges, given as a mask of shape (edges,)."""
         size = np.diff(self.first)
         edge_of_vertex = np.repeat(np.arange(len(size)), size)
         vertex = np.flatnonzero(edge_of_vertex[1:] == edge_of_vertex[:-1])
-        vertex = vertex[self.kind[edge_of_vertex[vertex]] == kind]
+        vertex = vertex[chosen[edge_of_vertex[vertex]]]
         edge = edge_of_vertex[vertex]
         total = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(self.xy, axis=0).T))])
         pieces = np.stack([self.xy[vertex], self.xy[vertex + 1]], axis=1)
@@ -177,6 +224,30 @@ class Network:
         return _csr(head[order], tail[order], self.time_s[edge[order]], self.nodes)
 
 
+def _core_nodes(
+    graph: sparse.csr_matrix, u: npt.NDArray[np.int32], v: npt.NDArray[np.int32], length_m: FloatArray
+) -> IntArray:
+    """Return one node of each strongly connected part that belongs to the core (see the module).
+
+    `u`, `v` and `length_m` are those of the edges. A piece in which no street leads back to where it began has no such
+    part; there every node is taken for the core.
+    """
+    _, weak = csgraph.connected_components(graph, directed=True, connection="weak")
+    _, strong = csgraph.connected_components(graph, directed=True, connection="strong")
+    size = np.bincount(strong)
+    inside = strong[u] == strong[v]
+    inside_m = np.bincount(strong[u[inside]], weights=length_m[inside], minlength=len(size))
+    _, first = np.unique(strong, return_index=True)  # one node of each part
+    piece = weak[first]
+    most_m = np.zeros(weak.max() + 1)
+    np.maximum.at(most_m, piece, inside_m)
+    order = np.lexsort((first, -inside_m, piece))
+    is_core = size >= CORE_NODES
+    is_core[order[np.unique(piece[order], return_index=True)[1]]] = True
+    is_core |= most_m[piece] == 0
+    return first[is_core].astype(np.int64)
+
+
 def _csr(tail: npt.NDArray[np.int32], head: npt.NDArray[np.int32], weight: FloatArray, nodes: int) -> sparse.csr_matrix:
     indptr = np.concatenate([[0], np.cumsum(np.bincount(tail, minlength=nodes))]).astype(np.int32)
     return sparse.csr_matrix((weight, head.astype(np.int32), indptr), shape=(nodes, nodes))
@@ -196,6 +267,8 @@ class Pieces:
         Speed.
     kind : uint8 array of shape (edges,)
         `PUBLIC`, `PRIVATE` or `LINK`.
+    boards : bool array of shape (edges,)
+        Whether a journey may begin or end between the edge's ends.
     """
 
     node_xy: FloatArray
@@ -204,6 +277,7 @@ class Pieces:
     flags: npt.NDArray[np.uint8]
     kmh: FloatArray
     kind: npt.NDArray[np.uint8]
+    boards: BoolArray
     xy: FloatArray
     first: IntArray
 
@@ -222,6 +296,8 @@ class Chained:
         Length and speed.
     kind : uint8 array of shape (chains,)
         As its edges'.
+    boards : bool array of shape (chains,)
+        As its edges'.
     xy, first : arrays
         Vertices.
     chain_of : int64 array of shape (edges,)
@@ -235,6 +311,7 @@ class Chained:
     length_m: FloatArray
     kmh: FloatArray
     kind: npt.NDArray[np.uint8]
+    boards: BoolArray
     xy: FloatArray
     first: IntArray
     chain_of: IntArray
@@ -286,6 +363,7 @@ def take_pieces(streets: Streets, rows: IntArray, speeds: ModeSpeeds) -> Pieces:
         flags=streets.access[speeds.streets][rows],
         kmh=speed_of(streets, rows, speeds),
         kind=np.full(len(rows), PUBLIC, dtype=np.uint8),
+        boards=streets.boards[speeds.streets][rows],
         xy=xy,
         first=first,
     )
@@ -302,7 +380,7 @@ def take_vertices(xy: FloatArray, first: IntArray, rows: IntArray) -> tuple[Floa
 def contract(pieces: Pieces) -> Chained:
     """Join chains of degree-2 nodes; a link is never part of one, so that a gate stays a node."""
     apart = np.where(pieces.kind == LINK, np.nan, pieces.kmh)  # NaN equals no speed, not even itself
-    chains = find_chains(pieces.u, pieces.v, pieces.flags, apart, len(pieces.node_xy))
+    chains = find_chains(pieces.u, pieces.v, pieces.flags, apart, pieces.boards, len(pieces.node_xy))
     xy, first = chain_vertices(pieces.xy, pieces.first, chains)
     opening, closing = chains.dart[chains.first[:-1]], chains.dart[chains.first[1:] - 1]
     flags = pieces.flags[opening >> 1]
@@ -317,6 +395,7 @@ def contract(pieces: Pieces) -> Chained:
         length_m=edge_lengths(xy, first),
         kmh=pieces.kmh[opening >> 1],
         kind=pieces.kind[opening >> 1],
+        boards=pieces.boards[opening >> 1],
         xy=xy,
         first=first,
         chain_of=chain_of,
@@ -343,6 +422,7 @@ def number_nodes(chained: Chained, keep: IntArray, node_xy: FloatArray, speeds: 
         xy=xy,
         first=first,
         kind=chained.kind[keep],
+        boards=chained.boards[keep],
     )
 
 
@@ -357,7 +437,9 @@ def edge_lengths(xy: FloatArray, first: npt.NDArray[np.int64]) -> FloatArray:
 def speed_of(streets: Streets, rows: IntArray, speeds: ModeSpeeds) -> FloatArray:
     """Return the speed in km/h on each edge of `rows`."""
     if np.isnan(speeds.kmh):
-        by_class = np.array([speeds.class_kmh.get(name, speeds.default_kmh) for name in streets.road_classes])
+        # a piece of several classes (a;b), joined by another program, is as slow as the slowest
+        classes = [name.split(";") for name in streets.road_classes]
+        by_class = np.array([min(speeds.class_kmh.get(one, speeds.default_kmh) for one in each) for each in classes])
         kmh = by_class[streets.road_class[rows]]
     else:
         kmh = np.full(len(rows), speeds.kmh)

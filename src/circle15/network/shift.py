@@ -134,7 +134,7 @@ def best_shift(shifts: list[Shift]) -> Shift | None:
 
 def _distances_m(network: Network, xy: FloatArray) -> FloatArray:
     """Return the distance of each point to the nearest street, at most `CAP_M`; NaN beyond the network."""
-    tree = network.segments[-1]
+    tree = network.segments_to_begin[-1]
     inside = np.flatnonzero(shapely.intersects_xy(network.extent, *xy.T))
     (point, _), distance = tree.query_nearest(
         shapely.points(xy[inside]), max_distance=CAP_M, return_distance=True, all_matches=False

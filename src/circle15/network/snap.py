@@ -1,5 +1,9 @@
 """Points meet the network at the nearest place of the nearest *edge*, with exact offsets to both of its ends.
 
+Nearest among those that one can board there: a journey begins on one from which the network can be reached, and ends on
+one that can be reached (`Network.begins`, `Network.ends`). Whoever needs a place on the network asks here: committees,
+cells, facilities and entrances, candidates, projects.
+
 The graph doesn't change when a point is added: a point is an edge, a place along it and an access leg.
 """
 
@@ -9,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from circle15.network.graph import Network, Segments
+from circle15.network.graph import PRIVATE, PUBLIC, Network, Segments
 from circle15.units import FloatArray, travel_time_s
 
 AT_NODE_M = 1e-6
@@ -70,8 +74,8 @@ class Snapped:
         return Snapped(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
 
 
-def snap(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
-    """Put points on their nearest public edge.
+def snap_to_end(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
+    """Put the ends of journeys on their nearest public edge that a journey may end on.
 
     Parameters
     ----------
@@ -87,26 +91,80 @@ def snap(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
     Of equally near pieces of street the one with the lowest edge number counts, so the result doesn't depend on
     the order of the points.
     """
-    return _snap(network, network.segments, xy, max_snap_m)
+    return _snap(network, network.segments_to_end, xy, max_snap_m)
 
 
-def snap_inside(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
-    """Put points on their nearest private edge, by the rules of `snap`; off the network where there is none."""
-    return _snap(network, network.private_segments, xy, max_snap_m)
-
-
-def snap_residents(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
-    """Put people on their nearest edge, public or private, by the rules of `snap`.
+def snap_to_begin(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
+    """Put people on their nearest edge that a journey may begin on, public or private, by the rules of `snap_to_end`.
 
     A private edge counts only if it is nearer than every public one by more than `AT_NODE_M`: whoever stands in front
     of a gate is outside.
     """
-    outside = snap(network, xy, max_snap_m)
+    outside = _snap(network, network.segments_to_begin, xy, max_snap_m)
     if not network.has_compounds:
         return outside
     inside = snap_inside(network, xy, max_snap_m)
     nearer = inside.on_network & ~(outside.on_network & (outside.leg_m <= inside.leg_m + AT_NODE_M))
     return outside.with_rows(nearer, inside)
+
+
+def snap_inside(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
+    """Put points on their nearest private edge, by the rules of `snap_to_end`; off the network where there is none."""
+    return _snap(network, network.private_segments, xy, max_snap_m)
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """Which points have an edge for their nearest that they cannot board; arrays of shape (points,).
+
+    Attributes
+    ----------
+    cannot_board : bool array
+        It is a tunnel, a bridge or the like.
+    leads_nowhere : bool array
+        No way leads from it to the rest of the network, or from there to it.
+    farther_m : float64 array
+        By how much the access leg to the edge that is taken is longer, in metres; NaN for all others and where none is
+        near enough.
+    """
+
+    cannot_board: npt.NDArray[np.bool_]
+    leads_nowhere: npt.NDArray[np.bool_]
+    farther_m: FloatArray
+
+
+def passed_over(network: Network, xy: FloatArray, snapped: Snapped, max_snap_m: float, *, begins: bool) -> PassedOver:
+    """Find the points that did not get their nearest public edge, since no journey may begin or end on it.
+
+    Parameters
+    ----------
+    network, xy, max_snap_m
+        As for `snap_to_begin` or `snap_to_end`.
+    snapped : Snapped
+        What it gave.
+    begins : bool
+        Which of the two it was.
+    """
+    closed = ~(network.begins if begins else network.ends) & (network.kind == PUBLIC)
+    away_m, edge = np.full(len(xy), np.inf), np.zeros(len(xy), dtype=np.int64)
+    if closed.any():
+        _, edge_of_piece, _, tree = network.segments_of(closed)
+        known = np.flatnonzero(np.isfinite(xy).all(axis=1))
+        (point, piece), distance = tree.query_nearest(
+            shapely.points(xy[known]), max_distance=max_snap_m, return_distance=True, all_matches=False
+        )
+        away_m[known[point]], edge[known[point]] = distance, edge_of_piece[piece]
+    passed = away_m < np.where(snapped.on_network, snapped.leg_m, np.inf) - AT_NODE_M
+    boards = network.boards[edge]
+    return PassedOver(passed & ~boards, passed & boards, np.where(passed, snapped.leg_m - away_m, np.nan))
+
+
+def as_beginnings(network: Network, xy: FloatArray, ends: Snapped, max_snap_m: float) -> Snapped:
+    """Return places where journeys end as places where they begin; those inside of compounds stay where they are."""
+    if network.segments_to_begin is network.segments_to_end:
+        return ends
+    inside = ends.on_network & (network.kind[np.where(ends.on_network, ends.edge, 0)] == PRIVATE)
+    return ends.with_rows(~inside, _snap(network, network.segments_to_begin, xy, max_snap_m))
 
 
 def _snap(network: Network, segments: Segments, xy: FloatArray, max_snap_m: float) -> Snapped:

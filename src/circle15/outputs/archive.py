@@ -24,7 +24,7 @@ from circle15.errors import InputError, Problem
 from circle15.tables import FacilityTable, Streets
 
 FOLDER = "archive"
-FORMAT = 2
+FORMAT = 3
 """Of ``archive/``: it counts up when what is kept changes its meaning."""
 ZONE_WORD = "zone_word"
 """Column of the kept committees: the zone as their file has it, which another standard may read as another one."""
@@ -115,6 +115,7 @@ def write_archive(archive: Archive, folder: Path) -> list[str]:
     streets = archive.streets
     arrays = {name: getattr(streets, name) for name in STREET_ARRAYS}
     arrays |= {f"access_{mode}": flags for mode, flags in streets.access.items()}
+    arrays |= {f"boards_{mode}": flags for mode, flags in streets.boards.items()}
     arrays |= {f"private_{mode}": flags for mode, flags in streets.private.items()}
     np.savez_compressed(folder / STREETS, **arrays)
     (folder / STANDARD).write_bytes(archive.standard)
@@ -205,13 +206,14 @@ def _optional(path: Path, *, spatial: bool = False) -> Any:
 def _streets(path: Path, settings: Mapping[str, Any]) -> Streets:
     with np.load(path, allow_pickle=False) as file:
         arrays = dict(file)
-    access, private = (
+    access, boards, private = (
         {name.removeprefix(kind): flags for name, flags in arrays.items() if name.startswith(kind)}
-        for kind in ("access_", "private_")
+        for kind in ("access_", "boards_", "private_")
     )
     return Streets(
         **{name: arrays[name] for name in STREET_ARRAYS},
         access=access,
+        boards=boards,
         private=private,
         road_classes=tuple(settings["road_classes"]),
         source=settings["streets_source"],

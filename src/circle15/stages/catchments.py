@@ -118,7 +118,7 @@ def _cell_access(
         rows = np.flatnonzero(mode_of_cell == mode)
         if not len(rows):
             continue
-        snapped = run.snap_residents(networks, mode, cell_xy[rows])
+        snapped = run.snap_to_begin(networks, mode, cell_xy[rows])
         known[rows] = snapped.on_network
         every = places_by(run, inputs, networks, surveys, mode)
         gone = lost_facilities(networks.of[mode], every, len(supply.serving))

@@ -19,7 +19,7 @@ from circle15.network.compounds import is_inside
 from circle15.network.graph import Network
 from circle15.stages.read import build_networks
 from circle15.stages.run import Inputs, Networks, RuleBook, Run, xy_of
-from circle15.stages.travel import places_by
+from circle15.stages.travel import note_committees_passed, note_people_passed, places_by
 from circle15.standard.requirements import Adjacency, Provision
 from circle15.standard.resolve import speed_kmh, zone_modes
 from circle15.units import METRES_PER_KM, minutes_to_s, speed_m_per_s
@@ -55,7 +55,7 @@ def doubt_places(run: Run, inputs: Inputs, networks: Networks, book: RuleBook) -
 def _note_committees(run: Run, inputs: Inputs, networks: Networks, mode: str, asked: BoolArray) -> None:
     if not len(asked):
         return
-    snapped = run.snap_residents(networks, mode, xy_of(inputs.committees))
+    snapped = run.snap_to_begin(networks, mode, xy_of(inputs.committees))
     ids = inputs.committees["committee_id"].to_numpy()
     off = asked & ~snapped.on_network
     run.notes.add(
@@ -65,6 +65,7 @@ def _note_committees(run: Run, inputs: Inputs, networks: Networks, mode: str, as
         f"more than {run.config.network.max_snap_m:g} m from the network; verdicts there are unknown",
         ids[off],
     )
+    note_committees_passed(run, inputs, networks.of[mode], snapped, asked)
     inside = asked & is_inside(networks.of[mode], snapped)
     run.notes.add(
         f"committees.{mode}.in_compounds",
@@ -79,7 +80,9 @@ def _note_cells(run: Run, inputs: Inputs, networks: Networks, mode: str, asked: 
     if inputs.cells is None or not len(asked) or not len(inputs.cell_committee):
         return
     rows = np.flatnonzero((inputs.cell_committee >= 0) & asked[inputs.cell_committee])
-    off = rows[~run.snap_residents(networks, mode, xy_of(inputs.cells.iloc[rows])).on_network]
+    snapped = run.snap_to_begin(networks, mode, xy_of(inputs.cells.iloc[rows]))
+    note_people_passed(run, inputs, networks.of[mode], rows, snapped)
+    off = rows[~snapped.on_network]
     run.notes.add(
         f"population.{mode}.off_network",
         len(off),
@@ -142,7 +145,7 @@ def pieces(network: Network) -> tuple[IntArray, IntArray]:
 
 def _piece_of(run: Run, every: Networks, mode: str, label: IntArray, xy: npt.NDArray[np.float64]) -> IntArray:
     """Return the piece that each point's nearest street is of, -1 where none is near enough."""
-    edge = run.snap(every, mode, xy).edge
+    edge = run.snap_to_end(every, mode, xy).edge
     return np.where(edge >= 0, label[edge], -1)
 
 

@@ -234,7 +234,7 @@ def _nearest(
     network = stand.networks.of[mode]
     places = renumber(places_by(stand.run, stand.inputs, stand.networks, stand.surveys, mode), serving, len(table))
     xy = xy_of(stand.inputs.committees)[[stand.row]]
-    origin = stand.run.snap_residents(stand.networks, mode, xy)
+    origin = stand.run.snap_to_begin(stand.networks, mode, xy)
     found = nearest_few(network, origin, places, NEAREST)
     near, first = [], None
     for facility, time_s in zip(found.facility.tolist(), found.time_s.tolist(), strict=True):

@@ -135,10 +135,10 @@ def _nearest_committee(
     inside = shapely.intersects(extent, cells.geometry.to_numpy())
     centre_xy = xy_of(committees)
     network, limit_m = networks.of["walk"], run.config.network.max_snap_m
-    centres = Places(run.snap(networks, "walk", centre_xy), centre_xy, np.arange(len(committees)))
+    centres = Places(run.snap_to_end(networks, "walk", centre_xy), centre_xy, np.arange(len(committees)))
     if network.has_compounds:
         centres = add_inside(network, centres, committees.geometry.to_numpy(), limit_m)
-    found = nearest(network, run.snap_residents(networks, "walk", xy_of(cells)), centres, np.inf)
+    found = nearest(network, run.snap_to_begin(networks, "walk", xy_of(cells)), centres, np.inf)
     committee = np.where(inside, found.facility, -1)
     status = np.select([committee >= 0, inside], [ASSIGNED, OFF_NETWORK], default=OUTSIDE).astype(object)
     return committee, status

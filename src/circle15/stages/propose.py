@@ -30,7 +30,7 @@ from circle15.inputs.towns import NEAREST_M, facility_towns
 from circle15.inputs.water import read_osm_water
 from circle15.network.entrances import LINE, MULTI_LINE, MULTI_POLYGON, POLYGON, find_entrances
 from circle15.network.graph import PUBLIC, Network, take_vertices
-from circle15.network.snap import Snapped, snap
+from circle15.network.snap import Snapped, snap_to_end
 from circle15.stages.read import mode_speeds
 from circle15.stages.run import Inputs, IntArray, Networks, Run, xy_of
 from circle15.standard.model import Standard
@@ -240,7 +240,7 @@ def _near_committees(run: Run, inputs: Inputs, networks: Networks, rows: IntArra
     network, limit_m = networks.of["walk"], run.config.network.max_snap_m
     labels = inputs.committees["committee_id"].to_numpy(dtype=object)[rows]
     xy = xy_of(inputs.committees)[rows]
-    snapped = run.snap(networks, "walk", xy)
+    snapped = run.snap_to_end(networks, "walk", xy)
     on = snapped.on_network
     text = f"{(~on).sum()} committees with a gap lie more than {limit_m:g} m from any street; no new site is near them"
     run.notes.add("candidates.committee_off_network", int((~on).sum()), text, labels[~on])
@@ -261,7 +261,7 @@ def _near_people(run: Run, inputs: Inputs, network: Network, left_out: FloatArra
     if inputs.cells is None or not len(lost):
         return Choices((), np.empty((0, TRIES + 1, 2)))
     square, middle = _squares(xy_of(inputs.cells.iloc[lost]), left_out[lost])
-    snapped = snap(network, middle, SQUARE_M)
+    snapped = snap_to_end(network, middle, SQUARE_M)
     choices = np.full((len(middle), TRIES + 1, 2), np.nan)
     choices[:, :TRIES] = _junctions(network, middle, SQUARE_M)
     none = np.isnan(choices[:, 0, 0]) & snapped.on_network
@@ -290,14 +290,14 @@ def _squares(xy: FloatArray, weight: FloatArray) -> tuple[IntArray, FloatArray]:
 
 
 def _junctions(network: Network, xy: FloatArray, limit_m: float) -> FloatArray:
-    """Return the nodes of public streets nearest to each point, up to `TRIES` within the limit (inclusive).
+    """Return the nodes of public streets that one can board nearest to each point, up to `TRIES` within the limit.
 
     Returns
     -------
     float64 array of shape (points, TRIES, 2)
         Coordinates, the nearest first (of equals the one farther west, then south); NaN behind the last.
     """
-    public = network.kind == PUBLIC
+    public = network.ends & (network.kind == PUBLIC)
     node_xy = network.node_xy[np.unique(np.concatenate([network.u[public], network.v[public]]))]
     found = np.full((len(xy), TRIES, 2), np.nan)
     count = min(TRIES, len(node_xy))

@@ -15,11 +15,13 @@ from pyproj.enums import TransformDirection
 from circle15.cache import hash_file, hash_of
 from circle15.config import Config, Datum, LedgerConfig
 from circle15.errors import ConfigError, Notes, Problem, raise_if_any
+from circle15.inputs.access_rules import load_rules, rules_paths
 from circle15.inputs.committees import read_committees, run_crs
 from circle15.inputs.datum import NAMES as DATUMS
 from circle15.inputs.datum import WGS84, from_wgs84, outside_china, to_wgs84
 from circle15.inputs.facilities import OSM_MAPPING, read_facilities
 from circle15.inputs.mapping import mapping_path
+from circle15.inputs.osm_access import Access
 from circle15.inputs.population import read_population
 from circle15.inputs.streets import read_streets
 from circle15.inputs.vector import check_overlap
@@ -33,6 +35,8 @@ from circle15.standard.resolve import Traits, possible_modes, resolve_rules, spe
 from circle15.tables import TRAVEL_MODES, Streets
 from circle15.units import FloatArray
 
+ACCESS_RULES = "access rules"
+"""First words of what ``run.json`` calls the files of access rules."""
 POINTS_ELSEWHERE = (".vrt", ".ovf")
 """Files that only name others, which GDAL then reads."""
 POINT_IDS = (0, 4)
@@ -59,6 +63,9 @@ def hash_inputs(config: Config) -> dict[str, str]:
             path = mapping_path(name, config.folder)
             if path.is_file():
                 hashes[f"mapping {name}"] = hash_file(path)
+    for depth, path in enumerate(rules_paths(config.network.access, config.folder)):
+        name = f"{ACCESS_RULES} {config.network.access}"
+        hashes[f"{name}, extends {path.stem}" if depth else name] = hash_file(path)
     return hashes | hash_sources(config, sources)
 
 
@@ -240,6 +247,7 @@ def read_network(run: Run, crs: pyproj.CRS, notes: Notes) -> Streets:
         ferries=settings.ferries,
         notes=notes,
         gated=settings.gated_compounds,
+        access=Access(load_rules(settings.access, run.config.folder)),
         datum=settings.datum,
     )
 
@@ -255,7 +263,11 @@ def build_networks(run: Run, crs: pyproj.CRS, committees: gpd.GeoDataFrame, stre
     settings = run.config.network
     key = (
         "networks",
-        {k: v for k, v in run.hashes.items() if k == settings.source or k.startswith(f"{settings.source} (")},
+        {
+            name: sha256
+            for name, sha256 in run.hashes.items()
+            if name == settings.source or name.startswith((f"{settings.source} (", ACCESS_RULES))
+        },
         settings.model_dump(exclude={"engine", "max_snap_m"}),
         crs.to_wkt(),
         [dataclasses.asdict(one) for one in speeds.values()],

@@ -18,7 +18,7 @@ from circle15.cache import kept
 from circle15.config import Config
 from circle15.errors import Notes
 from circle15.network.graph import Network
-from circle15.network.snap import Snapped, snap, snap_residents
+from circle15.network.snap import Snapped, snap_to_begin, snap_to_end
 from circle15.standard.model import Standard
 from circle15.standard.resolve import CommitteeRequirement, Rules
 from circle15.tables import FacilityTable
@@ -102,21 +102,19 @@ class Run:
         self.notes.items += told.items
         return value
 
-    def snap(self, networks: "Networks", mode: str, xy: FloatArray) -> Snapped:
-        """Put points of shape (points, 2) on the streets that are open to everybody by a mode."""
+    def snap_to_end(self, networks: "Networks", mode: str, xy: FloatArray) -> Snapped:
+        """Put the ends of journeys, shape (points, 2), on the streets that are open to everybody by a mode."""
         limit_m = self.config.network.max_snap_m
         found: Snapped = self.kept(
-            lambda _: snap(networks.of[mode], xy, limit_m), "snap", networks.key, mode, xy, limit_m
+            lambda _: snap_to_end(networks.of[mode], xy, limit_m), "snap to end", networks.key, mode, xy, limit_m
         )
         return found
 
-    def snap_residents(self, networks: "Networks", mode: str, xy: FloatArray) -> Snapped:
+    def snap_to_begin(self, networks: "Networks", mode: str, xy: FloatArray) -> Snapped:
         """Put people on the streets that are open to them: those of the compound that they live in, too."""
-        network, limit_m = networks.of[mode], self.config.network.max_snap_m
-        if not network.has_compounds:
-            return self.snap(networks, mode, xy)
+        limit_m = self.config.network.max_snap_m
         found: Snapped = self.kept(
-            lambda _: snap_residents(network, xy, limit_m), "snap residents", networks.key, mode, xy, limit_m
+            lambda _: snap_to_begin(networks.of[mode], xy, limit_m), "snap to begin", networks.key, mode, xy, limit_m
         )
         return found
 

@@ -1,5 +1,7 @@
 """Stage 4b: what is asked of towns and the district, and the dated targets."""
 
+import dataclasses
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -18,6 +20,7 @@ from circle15.assess.scopes import (
     total_rows,
 )
 from circle15.network.adjacency import nearest_places, straight_m
+from circle15.network.snap import as_beginnings
 from circle15.stages.run import Inputs, Networks, Run
 from circle15.stages.travel import ModeSurvey, lost_facilities, near_any, places_by, renumber
 from circle15.standard.requirements import Adjacency, Presence, Provision, Quality, Total
@@ -102,6 +105,8 @@ def _adjacent(run: Run, inputs: Inputs, networks: Networks, surveys: dict[str, M
     places = places_by(run, inputs, networks, surveys, one.mode)
     shapes = table.geometry.to_numpy()
     own, others = (renumber(places, rows, len(table)) for rows in (from_row, to_row))
+    begins = as_beginnings(network, own.xy, own.snapped, run.config.network.max_snap_m)
+    own = dataclasses.replace(own, snapped=begins)
     limit_s = float(travel_time_s(one.metres * LOOK_FURTHER, network.access_kmh))
     found = nearest_places(network, own, others, limit_s)
     distance, other = np.full(len(from_row), np.nan), np.full(len(from_row), -1, dtype=np.int64)

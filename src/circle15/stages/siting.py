@@ -383,7 +383,7 @@ def _shared(
         rows = np.flatnonzero(mode_of_cell == mode)
         if not len(rows):
             continue
-        snapped = run.snap_residents(networks, mode, xy[rows])
+        snapped = run.snap_to_begin(networks, mode, xy[rows])
         known[rows] = snapped.on_network
         pairs = all_pairs(run, networks.key, networks.of[mode], snapped, sites.places[mode], limit_s)
         cells.append(rows[pairs.cell])

@@ -15,7 +15,7 @@ from circle15.network.catchment import CatchmentPairs, catchment_pairs
 from circle15.network.compounds import add_inside, is_inside
 from circle15.network.entrances import find_entrances
 from circle15.network.graph import Network
-from circle15.network.snap import Snapped
+from circle15.network.snap import PassedOver, Snapped, passed_over
 from circle15.network.survey import Survey, survey
 from circle15.network.travel import Places, Router, find_ranges
 from circle15.stages.run import Inputs, IntArray, Networks, RuleBook, Run, xy_of
@@ -101,12 +101,13 @@ def _survey_mode(
     limit_s = functools.reduce(np.fmax, limits.values())
     with run.clock.stage(f"places by {mode}"):
         origin_xy = xy_of(inputs.committees)
-        origins = run.snap_residents(networks, mode, origin_xy)
+        origins = run.snap_to_begin(networks, mode, origin_xy)
         few = int(inputs.facilities.table["type_id"].isin(list(limits)).sum()) < len(inputs.committees)
         router = Router(networks.of[mode], origins, origin_xy, limit_s, run.config.network.engine, few)
         cell_row, cells, cell_xy = _cells(run, inputs, networks, mode, np.isfinite(limit_s))
         places = _places(run, inputs, networks, mode)
     _note_committees(run, inputs, router, mode)
+    note_committees_passed(run, inputs, router.network, origins, np.isfinite(limit_s))
     key = hash_of(networks.key, mode, origin_xy, run.config.network.max_snap_m)
     # not part of the key: the router's own limits, so that a changed threshold leaves the other types' surveys alone
     ranges = functools.partial(
@@ -156,7 +157,7 @@ def _cells(
     """Return the cells whose committee travels by this mode: table rows, places, coordinates."""
     rows = np.flatnonzero((inputs.cell_committee >= 0) & asked[inputs.cell_committee])
     xy = np.empty((0, 2)) if inputs.cells is None else xy_of(inputs.cells.iloc[rows])
-    cells = run.snap_residents(networks, mode, xy)
+    cells = run.snap_to_begin(networks, mode, xy)
     off = ~cells.on_network
     run.notes.add(
         f"population.{mode}.off_network",
@@ -165,6 +166,7 @@ def _cells(
         "live more than "
         f"{run.config.network.max_snap_m:g} m from the network; they leave both sides of the population rates",
     )
+    note_people_passed(run, inputs, networks.of[mode], rows, cells)
     return rows, cells, xy
 
 
@@ -190,7 +192,7 @@ def place_shapes(run: Run, networks: Networks, mode: str, geometry: npt.NDArray[
         lambda notes: find_entrances(networks.of[mode], geometry, limit_m, notes),
         *("entrances", networks.key, mode, content_of(geometry), limit_m),
     )
-    return Places(run.snap(networks, mode, xy), xy, facility)
+    return Places(run.snap_to_end(networks, mode, xy), xy, facility)
 
 
 def content_of(geometry: npt.NDArray[np.object_]) -> bytes:
@@ -239,7 +241,78 @@ def _places(run: Run, inputs: Inputs, networks: Networks, mode: str) -> Places:
         "a committee that would fail with one of them in straight-line range is unknown",
         table["facility_id"].to_numpy()[lost],
     )
+    _note_facilities_passed(run, networks.of[mode], places, table["facility_id"].to_numpy())
     return with_inside(run, networks, mode, places, geometry)
+
+
+# who passed over the nearest street --------------------------------------------------------------------------------
+
+
+def note_committees_passed(
+    run: Run, inputs: Inputs, network: Network, origins: Snapped, asked: npt.NDArray[np.bool_]
+) -> None:
+    """Note the committees asked about (a mask) that did not get their nearest street, and how much farther they go."""
+    over = passed_over(network, xy_of(inputs.committees), origins, run.config.network.max_snap_m, begins=True)
+    ids = inputs.committees["committee_id"].to_numpy(dtype=object)
+    for code, passed in _kinds(over).items():
+        rows = np.flatnonzero(passed & asked)
+        who = counted(len(rows), "committee has", "committees have")
+        _note_passed(run, "committees", network.mode, code, who, rows, over, ids[rows])
+
+
+def note_people_passed(run: Run, inputs: Inputs, network: Network, rows: IntArray, cells: Snapped) -> None:
+    """Note the cells in `rows` that did not get their nearest street."""
+    if inputs.cells is None or not len(rows):
+        return
+    own = inputs.cells.iloc[rows]
+    over = passed_over(network, xy_of(own), cells, run.config.network.max_snap_m, begins=True)
+    for code, passed in _kinds(over).items():
+        hit = np.flatnonzero(passed)
+        persons = inputs.persons[rows[hit]].sum()
+        who = f"{persons:,.0f} people ({counted(len(hit), 'cell', 'cells')}) have"
+        _note_passed(run, "population", network.mode, code, who, hit, over, own["cell_id"].to_numpy(dtype=object)[hit])
+
+
+def _note_facilities_passed(run: Run, network: Network, places: Places, ids: npt.NDArray[np.object_]) -> None:
+    over = passed_over(network, places.xy, places.snapped, run.config.network.max_snap_m, begins=False)
+    for code, passed in _kinds(over).items():
+        hit = np.flatnonzero(passed)
+        facility = np.unique(places.facility[hit])
+        who = f"{counted(len(hit), 'entrance', 'entrances')} of {counted(len(facility), 'facility', 'facilities')} "
+        who += "has" if len(hit) == 1 else "have"
+        _note_passed(run, "facilities", network.mode, code, who, hit, over, ids[facility])
+
+
+def _kinds(over: PassedOver) -> dict[str, npt.NDArray[np.bool_]]:
+    return {"cannot_board": over.cannot_board, "leads_nowhere": over.leads_nowhere}
+
+
+def _note_passed(
+    run: Run,
+    topic: str,
+    mode: str,
+    code: str,
+    who: str,
+    rows: IntArray,
+    over: PassedOver,
+    labels: npt.NDArray[np.object_],
+) -> None:
+    why = {
+        "cannot_board": "nobody steps onto there (a tunnel, a bridge, a ferry, a motorway)",
+        "leads_nowhere": "cannot be entered by the mode" if topic == "facilities" else "cannot be left by the mode",
+    }[code]
+    farther_m = over.farther_m[rows]
+    known = farther_m[np.isfinite(farther_m)]
+    next_one = "none that will do is near enough"
+    if len(known):
+        next_one = f"the next one counts, up to {known.max():,.0f} m farther away"
+        lost = len(farther_m) - len(known)
+        next_one += f", and for {lost:,} none is near enough" if lost else ""
+    text = f"{mode}: {who} a street for the nearest that {why}; {next_one}"
+    run.notes.add(f"{topic}.{mode}.{code}", len(rows), text, labels)
+
+
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def _joined(parts: list[Places]) -> Places:
