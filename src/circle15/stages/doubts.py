@@ -17,9 +17,10 @@ from scipy.sparse import csgraph
 from circle15.errors import Notes, counted
 from circle15.network.compounds import is_inside
 from circle15.network.graph import Network
+from circle15.stages.boarding import note_committees_passed, note_people_passed
 from circle15.stages.read import build_networks
 from circle15.stages.run import Inputs, Networks, RuleBook, Run, xy_of
-from circle15.stages.travel import note_committees_passed, note_people_passed, places_by
+from circle15.stages.travel import places_by
 from circle15.standard.requirements import Adjacency, Provision
 from circle15.standard.resolve import speed_kmh, zone_modes
 from circle15.units import METRES_PER_KM, minutes_to_s, speed_m_per_s

@@ -15,9 +15,10 @@ from circle15.network.catchment import CatchmentPairs, catchment_pairs
 from circle15.network.compounds import add_inside, is_inside
 from circle15.network.entrances import find_entrances
 from circle15.network.graph import Network
-from circle15.network.snap import PassedOver, Snapped, passed_over
+from circle15.network.snap import Snapped
 from circle15.network.survey import Survey, survey
 from circle15.network.travel import Places, Router, find_ranges
+from circle15.stages.boarding import note_committees_passed, note_facilities_passed, note_people_passed
 from circle15.stages.run import Inputs, IntArray, Networks, RuleBook, Run, xy_of
 from circle15.standard.model import Standard
 from circle15.standard.requirements import Provision
@@ -241,78 +242,8 @@ def _places(run: Run, inputs: Inputs, networks: Networks, mode: str) -> Places:
         "a committee that would fail with one of them in straight-line range is unknown",
         table["facility_id"].to_numpy()[lost],
     )
-    _note_facilities_passed(run, networks.of[mode], places, table["facility_id"].to_numpy())
+    note_facilities_passed(run, networks.of[mode], places, table["facility_id"].to_numpy())
     return with_inside(run, networks, mode, places, geometry)
-
-
-# who passed over the nearest street --------------------------------------------------------------------------------
-
-
-def note_committees_passed(
-    run: Run, inputs: Inputs, network: Network, origins: Snapped, asked: npt.NDArray[np.bool_]
-) -> None:
-    """Note the committees asked about (a mask) that did not get their nearest street, and how much farther they go."""
-    over = passed_over(network, xy_of(inputs.committees), origins, run.config.network.max_snap_m, begins=True)
-    ids = inputs.committees["committee_id"].to_numpy(dtype=object)
-    for code, passed in _kinds(over).items():
-        rows = np.flatnonzero(passed & asked)
-        who = counted(len(rows), "committee has", "committees have")
-        _note_passed(run, "committees", network.mode, code, who, rows, over, ids[rows])
-
-
-def note_people_passed(run: Run, inputs: Inputs, network: Network, rows: IntArray, cells: Snapped) -> None:
-    """Note the cells in `rows` that did not get their nearest street."""
-    if inputs.cells is None or not len(rows):
-        return
-    own = inputs.cells.iloc[rows]
-    over = passed_over(network, xy_of(own), cells, run.config.network.max_snap_m, begins=True)
-    for code, passed in _kinds(over).items():
-        hit = np.flatnonzero(passed)
-        persons = inputs.persons[rows[hit]].sum()
-        who = f"{persons:,.0f} people ({counted(len(hit), 'cell', 'cells')}) have"
-        _note_passed(run, "population", network.mode, code, who, hit, over, own["cell_id"].to_numpy(dtype=object)[hit])
-
-
-def _note_facilities_passed(run: Run, network: Network, places: Places, ids: npt.NDArray[np.object_]) -> None:
-    over = passed_over(network, places.xy, places.snapped, run.config.network.max_snap_m, begins=False)
-    for code, passed in _kinds(over).items():
-        hit = np.flatnonzero(passed)
-        facility = np.unique(places.facility[hit])
-        who = f"{counted(len(hit), 'entrance', 'entrances')} of {counted(len(facility), 'facility', 'facilities')} "
-        who += "has" if len(hit) == 1 else "have"
-        _note_passed(run, "facilities", network.mode, code, who, hit, over, ids[facility])
-
-
-def _kinds(over: PassedOver) -> dict[str, npt.NDArray[np.bool_]]:
-    return {"cannot_board": over.cannot_board, "leads_nowhere": over.leads_nowhere}
-
-
-def _note_passed(
-    run: Run,
-    topic: str,
-    mode: str,
-    code: str,
-    who: str,
-    rows: IntArray,
-    over: PassedOver,
-    labels: npt.NDArray[np.object_],
-) -> None:
-    why = {
-        "cannot_board": "nobody steps onto there (a tunnel, a bridge, a ferry, a motorway)",
-        "leads_nowhere": "cannot be entered by the mode" if topic == "facilities" else "cannot be left by the mode",
-    }[code]
-    farther_m = over.farther_m[rows]
-    known = farther_m[np.isfinite(farther_m)]
-    next_one = "none that will do is near enough"
-    if len(known):
-        next_one = f"the next one counts, up to {known.max():,.0f} m farther away"
-        lost = len(farther_m) - len(known)
-        next_one += f", and for {lost:,} none is near enough" if lost else ""
-    text = f"{mode}: {who} a street for the nearest that {why}; {next_one}"
-    run.notes.add(f"{topic}.{mode}.{code}", len(rows), text, labels)
-
-
-# -------------------------------------------------------------------------------------------------------------------
 
 
 def _joined(parts: list[Places]) -> Places:
