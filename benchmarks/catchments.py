@@ -12,7 +12,7 @@ from circle15.assess.catchment import check_balance, two_step, weights_2sfca, we
 from circle15.errors import Notes
 from circle15.network.catchment import CatchmentPairs, catchment_pairs
 from circle15.network.entrances import find_entrances
-from circle15.network.snap import snap
+from circle15.network.snap import snap_to_begin, snap_to_end
 from circle15.network.travel import Places
 from circle15.stages.run import xy_of
 from circle15.units import FloatArray
@@ -47,7 +47,8 @@ def measure(loaded: District, seed: int) -> tuple[list[dict[str, Any]], list[dic
     rows, found = [], {}
     for mode, network in loaded.networks.items():
         xy, facility = find_entrances(network, geometry, max_snap_m, Notes())
-        cells, places = snap(network, cell_xy, max_snap_m), Places(snap(network, xy, max_snap_m), xy, facility)
+        cells = snap_to_begin(network, cell_xy, max_snap_m)
+        places = Places(snap_to_end(network, xy, max_snap_m), xy, facility)
         start = time.perf_counter()
         found[mode] = catchment_pairs(network, cells, places, LIMIT_S)
         seconds = time.perf_counter() - start

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from circle15.network.snap import snap
+from circle15.network.snap import snap_to_begin, snap_to_end
 from circle15.network.travel import Engine, Pairs, Places, Router, nearest
 from circle15.stages.run import Networks
 from circle15.stages.travel import survey_modes
@@ -52,10 +52,10 @@ def _one_mode(district: District, asked: Questions) -> Row:
     network, watch = district.networks[asked.mode], Watch()
     max_snap_m = district.run.config.network.max_snap_m
     with watch.on("snap"):
-        origins = snap(network, asked.committee_xy, max_snap_m)
-        cells = snap(network, asked.cell_xy, max_snap_m)
+        origins = snap_to_begin(network, asked.committee_xy, max_snap_m)
+        cells = snap_to_begin(network, asked.cell_xy, max_snap_m)
         places = {
-            type_id: Places(snap(network, xy, max_snap_m), xy, facility)
+            type_id: Places(snap_to_end(network, xy, max_snap_m), xy, facility)
             for type_id, (xy, facility) in asked.entrances.items()
         }
     limit_s = np.full(len(origins), asked.threshold_s)

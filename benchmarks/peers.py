@@ -21,7 +21,7 @@ from scipy.sparse import csgraph
 from circle15.errors import Notes
 from circle15.network.graph import Network, build_network
 from circle15.network.search import at_points, field_to
-from circle15.network.snap import Snapped, snap
+from circle15.network.snap import Snapped, snap_to_begin, snap_to_end
 from circle15.network.travel import find_ranges
 from circle15.quiet import quiet_stdout
 from circle15.stages.run import Networks
@@ -195,9 +195,9 @@ def bare_scipy(district: District, reach: float = 1.0) -> Answers:
             network = _contract(district, asked)
         with answers.watch.on("snap"):
             max_snap_m = district.run.config.network.max_snap_m
-            committees, cells = (snap(network, xy, max_snap_m) for xy in (asked.committee_xy, asked.cell_xy))
+            committees, cells = (snap_to_begin(network, xy, max_snap_m) for xy in (asked.committee_xy, asked.cell_xy))
             xy = np.concatenate([xy for xy, _ in asked.entrances.values()])
-            every = snap(network, xy, max_snap_m)
+            every = snap_to_end(network, xy, max_snap_m)
         with answers.watch.on("ranges"):
             limit_s = np.full(len(committees), asked.threshold_s)
             ranges = find_ranges(network, committees, limit_s)

@@ -12,13 +12,14 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from circle15.network.graph import Network
-from circle15.network.snap import Snapped, place, snap
+from circle15.network.snap import Snapped, place, snap_to_begin, snap_to_end
 from circle15.network.travel import Places, nearest
 from circle15.units import FloatArray, within
 from setting import District
 
 BoolArray = npt.NDArray[np.bool_]
-Snapper = Callable[[Network, FloatArray, float], Snapped]
+Snapper = Callable[[Network, FloatArray, float, bool], Snapped]
+"""Puts points on a network, for the beginnings of journeys or for their ends."""
 
 SEARCH_FACTOR = 1.25
 """Times are looked for this much beyond the threshold: more than whole minutes or 10 % of speed can move."""
@@ -48,10 +49,17 @@ def explode(network: Network) -> Network:
         time_s=length * network.time_s[whole] / np.where(network.length_m[whole] > 0, network.length_m[whole], 1.0),
         xy=network.xy[np.stack([piece, piece + 1], axis=1).ravel()],
         first=2 * np.arange(len(piece) + 1, dtype=np.int64),
+        kind=network.kind[whole],
+        boards=network.boards[whole],
     )
 
 
-def snap_to_node(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
+def exact(network: Network, xy: FloatArray, max_snap_m: float, begins: bool) -> Snapped:
+    """Put points where circle15 does."""
+    return (snap_to_begin if begins else snap_to_end)(network, xy, max_snap_m)
+
+
+def snap_to_node(network: Network, xy: FloatArray, max_snap_m: float, _begins: bool = True) -> Snapped:
     """Put points on their nearest node, with the straight line to it as access leg."""
     leg_m, node = cKDTree(network.node_xy).query(xy)
     edges = np.arange(len(network.u))
@@ -65,8 +73,8 @@ def snap_to_node(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped
 def without_legs(snapper: Snapper) -> Snapper:
     """Return a snapper that forgets the access leg."""
 
-    def bare(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
-        found = snapper(network, xy, max_snap_m)
+    def bare(network: Network, xy: FloatArray, max_snap_m: float, begins: bool) -> Snapped:
+        found = snapper(network, xy, max_snap_m, begins)
         return dataclasses.replace(found, leg_s=np.where(found.on_network, 0.0, np.inf))
 
     return bare
@@ -93,9 +101,9 @@ def times(district: District, networks: dict[str, Network], snapper: Snapper) ->
     max_snap_m = district.run.config.network.max_snap_m
     for asked in district.questions:
         network = networks[asked.mode]
-        committees = snapper(network, asked.committee_xy, max_snap_m)
+        committees = snapper(network, asked.committee_xy, max_snap_m, True)
         for type_id, (xy, facility) in asked.entrances.items():
-            places = Places(snapper(network, xy, max_snap_m), xy, facility)
+            places = Places(snapper(network, xy, max_snap_m, False), xy, facility)
             found = nearest(network, committees, places, SEARCH_FACTOR * asked.threshold_s)
             own[asked.committee_row, columns[type_id]] = found.time_s
     served = [
@@ -124,7 +132,7 @@ def snapping(district: District) -> list[dict[str, float | str]]:
     every_node = {mode: explode(network) for mode, network in networks.items()}
     threshold_s = district.thresholds_s
     asked = np.isfinite(threshold_s)
-    exact_s = times(district, networks, snap)
+    exact_s = times(district, networks, exact)
     truth = within(exact_s, threshold_s)
     ways: dict[str, BoolArray] = {
         "crossing (contracted node), with legs": within(times(district, networks, snap_to_node), threshold_s),
@@ -133,7 +141,7 @@ def snapping(district: District) -> list[dict[str, float | str]]:
         ),
         "nearest OSM node, with legs": within(times(district, every_node, snap_to_node), threshold_s),
         "nearest OSM node, no legs": within(times(district, every_node, without_legs(snap_to_node)), threshold_s),
-        "edge, no legs": within(times(district, networks, without_legs(snap)), threshold_s),
+        "edge, no legs": within(times(district, networks, without_legs(exact)), threshold_s),
         "edge with legs, whole minutes rounded down": np.floor(exact_s / 60) * 60 <= threshold_s,
     }
     return [{"way": name, **compare(truth, verdict, asked)} for name, verdict in ways.items()]
@@ -142,12 +150,12 @@ def snapping(district: District) -> list[dict[str, float | str]]:
 def speeds(district: District, factors: tuple[float, ...] = (0.9, 1.1)) -> list[dict[str, float | str]]:
     """Return the share of verdicts that turn when everybody moves slower or faster."""
     threshold_s = district.thresholds_s
-    truth = within(times(district, district.networks, snap), threshold_s)
+    truth = within(times(district, district.networks, exact), threshold_s)
     rows: list[dict[str, float | str]] = []
     mode_of = np.stack([rules.mode for _, rules in district.book], axis=1)
     for factor in factors:
         moved = {mode: faster(network, factor) for mode, network in district.networks.items()}
-        verdict = within(times(district, moved, snap), threshold_s)
+        verdict = within(times(district, moved, exact), threshold_s)
         for mode in ("walk", "cycle", "both"):
             asked = np.isfinite(threshold_s) & ((mode_of == mode) | (mode == "both"))
             turned = (truth != verdict) & asked
