@@ -436,7 +436,7 @@ def oneway_flags(value: str | None) -> int:
 
 
 def _street_oneway(tags: Tags) -> int:
-    return oneway_flags(tags.get("oneway")) or (FORWARD if tags.get("junction") in ROUNDABOUTS else BOTH)
+    return oneway_flags(tags.get("oneway")) or (FORWARD if _parts(tags.get("junction", "")) & ROUNDABOUTS else BOTH)
 
 
 _CLOCK = re.compile(r"(\d+):([0-5]?\d)(?::([0-5]?\d))?")

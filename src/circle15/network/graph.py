@@ -162,15 +162,20 @@ class Network:
 
     def segments_of(self, chosen: BoolArray) -> Segments:
         """Return the straight pieces of some edges, given as a mask of shape (edges,)."""
+        vertex, edge, before_m, lines = self._pieces
+        keep = chosen[edge]
+        return vertex[keep], edge[keep], before_m[keep], shapely.STRtree(lines[keep])
+
+    @cached_property
+    def _pieces(self) -> tuple[IntArray, IntArray, FloatArray, npt.NDArray[np.object_]]:
+        """The straight pieces of all edges, made once: trees of some of them share their shapes."""
         size = np.diff(self.first)
         edge_of_vertex = np.repeat(np.arange(len(size)), size)
         vertex = np.flatnonzero(edge_of_vertex[1:] == edge_of_vertex[:-1])
-        vertex = vertex[chosen[edge_of_vertex[vertex]]]
         edge = edge_of_vertex[vertex]
         total = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(self.xy, axis=0).T))])
-        pieces = np.stack([self.xy[vertex], self.xy[vertex + 1]], axis=1)
-        tree = shapely.STRtree(np.asarray(shapely.linestrings(pieces)))
-        return vertex, edge, total[vertex] - total[self.first[edge]], tree
+        lines = shapely.linestrings(np.stack([self.xy[vertex], self.xy[vertex + 1]], axis=1))
+        return vertex, edge, total[vertex] - total[self.first[edge]], np.asarray(lines)
 
     @cached_property
     def extent(self) -> shapely.Geometry:
