@@ -16,6 +16,7 @@ from typing import Any
 import click
 import pandas as pd
 
+import boarding
 import catchments
 import engines
 import peers as peer_scripts
@@ -88,6 +89,16 @@ def compute(
         if name != "unchanged":  # run.json then still tells of the run before
             stages[name] = timings
     tell("compute", rows, json_file, network=network, scale=scale, engine=engine or "default", stages=stages)
+
+
+@main.command(name="boarding")
+@click.argument("streets", type=click.Path(exists=True, path_type=Path))
+@click.option("--places", default=50_000, show_default=True)
+@click.option("--seed", default=2023, show_default=True)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures there, too.")
+def where_one_boards(streets: Path, places: int, seed: int, json_file: Path | None) -> None:
+    """Draw random places on an OSM file and count those that do not get their nearest street."""
+    tell("boarding", boarding.random_places(streets, places, seed), json_file, streets=streets.name)
 
 
 @main.command()
