@@ -18,10 +18,11 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
-from circle15.errors import InputError, Notes, Problem
+from circle15.errors import Notes
 from circle15.inputs import segments
 from circle15.inputs.mapping import Mapping, TypeRule
-from circle15.inputs.streets import WGS84, osm_objects
+from circle15.inputs.osm_file import open_osm
+from circle15.inputs.streets import WGS84
 from circle15.units import FloatArray
 
 COLUMNS = ("facility_id", "type_id", "name", "confidence", "source", "opens", "closes")
@@ -73,10 +74,8 @@ def read_osm_places(path: Path, crs: str | CRS, mapping: Mapping, notes: Notes) 
     InputError
         If the file is missing, truncated or no OSM data, or its coordinates do not fit `crs`.
     """
-    if not path.exists():
-        raise InputError(Problem("no such file", str(path), remedy="Check [network] source."))
     crs = CRS.from_user_input(crs)
-    objects = _gather(path, mapping)
+    objects = _gather(path, mapping, notes)
     _note_unshaped(objects, path, notes)
     to_crs = partial(segments.project, source_crs=WGS84, crs=crs, where=str(path))
     shapes = np.array(objects.shapes, dtype=object)
@@ -103,12 +102,12 @@ def read_osm_places(path: Path, crs: str | CRS, mapping: Mapping, notes: Notes) 
 # reading -----------------------------------------------------------------------------------------------------------
 
 
-def _gather(path: Path, mapping: Mapping) -> _Objects:
-    objects = _Objects()
+def _gather(path: Path, mapping: Mapping, notes: Notes) -> _Objects:
+    objects, file = _Objects(), open_osm(path)
     polygons = osmium.geom.WKBFactory()
     keys = osmium.filter.KeyFilter(*sorted(mapping.keys))
-    processor = osmium.FileProcessor(str(path)).with_areas(osmium.filter.KeyFilter(*sorted(mapping.keys)))
-    for item in osm_objects(path, processor.with_filter(keys)):
+    processor = file.processor().with_areas(osmium.filter.KeyFilter(*sorted(mapping.keys)))
+    for item in file.objects(processor.with_filter(keys)):
         tags = dict(item.tags)
         if not mapping.may_find(tags):
             continue
@@ -127,6 +126,7 @@ def _gather(path: Path, mapping: Mapping) -> _Objects:
             objects.add(name, tags, parts[0] if len(parts) == 1 else shapely.MultiPolygon(list(parts)))
     for name in objects.ids:
         objects.unshaped.pop(name, None)  # a relation may come after its area
+    file.note_deleted("facilities", notes)
     return objects
 
 

@@ -6,10 +6,8 @@ Nothing is contracted or dropped for being small here; that is the network's roo
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +17,11 @@ from pyproj import CRS
 from circle15.config import Datum
 from circle15.errors import ConfigError, InputError, Notes, Problem, counted
 from circle15.inputs import osm_access, segments
+from circle15.inputs.osm_file import OSM_SCALE, OSM_SUFFIXES, UNDEFINED, open_osm
 from circle15.tables import Streets
 from circle15.units import METRES_PER_KM, SECONDS_PER_HOUR, FloatArray
 
-OSM_SUFFIXES = (".osm.pbf", ".pbf", ".osm", ".osm.bz2", ".osm.gz")
 WGS84 = CRS.from_epsg(4326)
-UNDEFINED = 2**31 - 1
-"""Coordinate that osmium gives a node which the file does not hold."""
-OSM_SCALE = 1e7
-"""OSM stores degrees as integers of a ten-millionth."""
 MISSING_SHARE = 0.5
 """With more of the streets' nodes missing than this, the file is taken for truncated or unsorted."""
 ROWS_KEPT = 50
@@ -132,22 +126,8 @@ class _Ways:
     objects: int = 0
 
 
-def osm_objects(path: Path, processor: osmium.FileProcessor) -> Iterator[Any]:
-    """Yield the objects of an OSM file, with osmium's complaints turned into an `InputError`."""
-    try:
-        yield from processor
-    except (RuntimeError, OSError) as error:
-        raise InputError(
-            Problem(
-                f"cannot be read as OSM data: {error}",
-                str(path),
-                remedy="It is truncated, corrupt or of another format; download it again (check: osmium fileinfo -e).",
-            )
-        ) from None
-
-
 def _read_osm(path: Path, crs: CRS, ferries: bool, gated: bool, notes: Notes) -> Streets:
-    ways = _gather(path, ferries, gated)
+    ways = _gather(path, ferries, gated, notes)
     if not ways.ids:
         held = "the file is empty or ends before its ways" if not ways.objects else "it holds none with a highway tag"
         raise InputError(Problem(f"no streets: {held}", str(path), remedy="Download or cut the extract again."))
@@ -193,15 +173,15 @@ def _flag_table(
     return table
 
 
-def _gather(path: Path, ferries: bool, gated: bool) -> _Ways:
+def _gather(path: Path, ferries: bool, gated: bool, notes: Notes) -> _Ways:
     """Run through the file once; only ways that some mode may use leave their nodes behind."""
-    ways = _Ways()
-    processor = osmium.FileProcessor(str(path), osmium.osm.NODE | osmium.osm.WAY).with_locations()
+    ways, file = _Ways(), open_osm(path)
+    processor = file.processor(osmium.osm.NODE | osmium.osm.WAY)
     for keys, kind in ((("barrier",), osmium.osm.NODE), (("highway", "route"), osmium.osm.WAY)):
         only = osmium.filter.KeyFilter(*keys)
         only.enable_for(kind)
         processor.with_filter(only)
-    for item in osm_objects(path, processor):
+    for item in file.objects(processor):
         ways.objects += 1
         tags = dict(item.tags)
         if item.is_node():
@@ -210,6 +190,7 @@ def _gather(path: Path, ferries: bool, gated: bool) -> _Ways:
                 ways.barriers[item.id] = (passes, osm_access.resident_passes(tags))
         else:
             _add_way(ways, item, tags, ferries, gated)
+    file.note_deleted("streets", notes)
     return ways
 
 

@@ -21,10 +21,11 @@ import osmium
 import shapely
 from pyproj import CRS
 
-from circle15.errors import InputError, Notes, Problem
+from circle15.errors import Notes
 from circle15.inputs import segments
 from circle15.inputs.osm import AREA_RELATIONS
-from circle15.inputs.streets import WGS84, osm_objects
+from circle15.inputs.osm_file import open_osm
+from circle15.inputs.streets import WGS84
 
 WATER = {
     "natural": frozenset({"water"}),
@@ -78,9 +79,7 @@ def read_osm_water(path: Path, crs: str | CRS, notes: Notes) -> npt.NDArray[np.o
     InputError
         If the file is missing, truncated or no OSM data, or its coordinates do not fit `crs`.
     """
-    if not path.exists():
-        raise InputError(Problem("no such file", str(path), remedy="Check [network] source."))
-    found = _gather(path)
+    found = _gather(path, notes)
     broken = found.without_area
     text = (
         f"{path.name}: {len(broken)} objects tagged as water are no closed area in this file and were left out; "
@@ -102,11 +101,11 @@ def is_water(tags: Mapping[str, str]) -> bool:
     return not hidden and any(tags.get(key) in values for key, values in WATER.items())
 
 
-def _gather(path: Path) -> _Found:
-    found, polygons = _Found(), osmium.geom.WKBFactory()
+def _gather(path: Path, notes: Notes) -> _Found:
+    found, file, polygons = _Found(), open_osm(path), osmium.geom.WKBFactory()
     wanted = [(key, value) for key, values in WATER.items() for value in sorted(values)]
-    processor = osmium.FileProcessor(str(path)).with_areas(osmium.filter.TagFilter(*wanted))
-    for item in osm_objects(path, processor.with_filter(osmium.filter.TagFilter(*wanted, COAST))):
+    processor = file.processor().with_areas(osmium.filter.TagFilter(*wanted))
+    for item in file.objects(processor.with_filter(osmium.filter.TagFilter(*wanted, COAST))):
         tags = dict(item.tags)
         if item.is_way():
             found.coasts += tags.get(COAST[0]) == COAST[1]
@@ -119,6 +118,7 @@ def _gather(path: Path) -> _Found:
         elif item.num_rings()[0]:  # what can't be assembled comes as an area without rings
             found.areas.add(f"{'w' if item.from_way() else 'r'}{item.orig_id()}")
             found.shapes.append(shapely.from_wkb(polygons.create_multipolygon(item)))
+    file.note_deleted("water", notes)
     return found
 
 
