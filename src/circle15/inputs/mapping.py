@@ -141,6 +141,11 @@ class TypeRule(_Part):
                 return None if excluded else number
         return None
 
+    def has_tags(self, tags: dict[str, str]) -> bool:
+        """Return whether an object is of this type but for its area."""
+        excluded = any(other.has_tags(tags) and other.area_m2 is None for other in self.none)
+        return not excluded and any(condition.has_tags(tags) for condition in self.any)
+
     @property
     def by_tags(self) -> bool:
         """Whether some condition of `any` is for OSM objects."""
