@@ -12,12 +12,15 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from osmium.osm.mutable import Node, Way
+from pyproj import CRS
 
+from circle15.config import SourceConfig
 from circle15.errors import InputError, Notes
 from circle15.inputs.mapping import load_mapping
 from circle15.inputs.osm import read_osm_places
 from circle15.inputs.osm_file import open_osm
 from circle15.inputs.streets import read_streets
+from circle15.inputs.vector import POLYGONS, Wanted, read_vector
 from circle15.inputs.water import read_osm_water
 from osm_kit import MILLI_M, PLAIN, write_osm
 
@@ -191,6 +194,25 @@ def test_a_file_that_changed_is_looked_at_anew(tmp_path):
     as_history(path, path.read_text("utf-8"), "</osm>", '<node id="2" version="2" lon="0" lat="0"/></osm>')
     with pytest.raises(InputError, match="versions"):
         open_osm(path)
+
+
+def layer(path: Path, notes: Notes):
+    """The same file as a layer of water, which GDAL reads."""
+    source = SourceConfig(source=path.name, layer="multipolygons")
+    return read_vector(source, path, CRS.from_user_input(PLAIN), notes, Wanted("committees.water", shapes=POLYGONS))
+
+
+def test_a_layer_of_osm_that_gdal_would_misread_is_refused(tmp_path):
+    there = plain(tmp_path)
+    assert len(layer(there, Notes())) == 2  # the park and the lake
+    located = rewritten(there, tmp_path / "l.osm", "osm,locations_on_ways=true", tagged_or_no_node)
+    with pytest.raises(InputError, match="ways bring the places of nodes"):
+        layer(located, Notes())
+    text = there.read_text("utf-8")
+    with pytest.raises(InputError, match="1 object is marked as deleted"):
+        layer(as_history(tmp_path / "j.osm", text, '<way id="102"', '<way id="102" action="delete"'), Notes())
+    with pytest.raises(InputError, match="several versions or copies of 1 way"):
+        layer(as_history(tmp_path / "h.osm", text, "</osm>", '<way id="102" version="2"/></osm>'), Notes())
 
 
 # deleted -----------------------------------------------------------------------------------------------------------

@@ -116,6 +116,27 @@ def open_osm(path: Path) -> OsmFile:
     return OsmFile(path, *_looked_through(path, status.st_size, status.st_mtime_ns))
 
 
+def check_for_gdal(path: Path) -> None:
+    """Refuse an OSM file that GDAL, which reads it as layers, would misread; other files pass.
+
+    Raises
+    ------
+    InputError
+        As `open_osm` does; and if ways bring the places of nodes, or objects are marked as deleted, both of which GDAL
+        does not know.
+    """
+    if not path.name.lower().endswith(OSM_SUFFIXES):
+        return
+    file = open_osm(path)
+    if file.located:
+        what, remedy = "its ways bring the places of nodes, which GDAL can't read", "Give it with its nodes."
+        raise InputError(Problem(what, str(path), remedy=remedy))
+    if file.deleted:
+        remedy = "Upload the changes and download the area anew, or take these objects out of the file."
+        what = f"{counted(len(file.deleted), 'object is', 'objects are')} marked as deleted, which GDAL would read"
+        raise InputError(Problem(what, str(path), tuple(sorted(file.deleted)), remedy))
+
+
 @lru_cache(maxsize=8)
 def _looked_through(path: Path, size: int, changed_ns: int) -> tuple[bool, frozenset[str]]:
     """Return whether ways bring places, and what JOSM marks as deleted; once for all who read the file in a run."""
@@ -276,7 +297,7 @@ def _deleted_in_josm(path: Path) -> frozenset[str]:
                 return frozenset()
         found = set()
         with opened(path, "rb") as file:
-            for _, element in iterparse(file):  # noqa: S314 - no entities of its own are looked up, as in all of OSM
+            for _, element in iterparse(file):  # noqa: S314 - the user's own file, as every input
                 if element.get("action") == "delete" and element.tag in KINDS:
                     found.add(f"{KINDS[element.tag]}{element.get('id')}")
                 if element.tag in KINDS:
