@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from circle15 import cli
 from circle15.config import load_config
-from circle15.errors import ConfigError, InputError, Notes
+from circle15.errors import ComputeError, ConfigError, InputError, InstallationError, Notes, OutputError
 from circle15.inputs import fetch as library
 from circle15.inputs import osm_access, overpass
 from circle15.inputs.mapping import Mapping, load_mapping
@@ -740,3 +740,25 @@ def test_init_fetch_compute(server, tmp_path, capsys):
     assert (pharmacy["verdict"], pharmacy["reason"]) == ("fail", "overridden")
     committees = pd.read_csv(tmp_path / "out" / "csv" / "committees.csv").set_index("committee_id")
     assert committees["population"].tolist() == pytest.approx([200, 100])  # 100 and 50 people, scaled to 300
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (OSError("no TLS CA certificate bundle"), ComputeError, "cannot be reached (no TLS CA certificate bundle)"),
+        (
+            FileNotFoundError(2, "No such file", str(Path(overpass.__file__).with_name("none.json"))),
+            InstallationError,
+            "none.json",
+        ),
+        (OSError(28, "No space left on device", "cache/a.json"), OutputError, "cannot be written (No space left"),
+    ],
+)
+def test_only_what_cannot_be_written_is_told_as_that(error, kind, told):
+    def ask():
+        raise error
+
+    with pytest.raises(kind) as caught:
+        overpass.patiently(ask, "streets", "example.org", Silent())
+    assert told in str(caught.value)
+    assert ("cannot be written" in str(caught.value)) == (kind is OutputError)

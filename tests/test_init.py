@@ -192,10 +192,3 @@ def test_tables_without_rows_are_named(folder, capsys):
     )
     assert cli.run(["compute", config, "--no-cache", "-q", "--out", str(folder / "out")]) == 3
     assert "facilities.csv: has no rows" in capsys.readouterr().err
-
-
-def test_templates_are_files_of_the_package():
-    """An installed wheel takes them from the same place as standards and mappings."""
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
-    assert "templates/*" in project["tool"]["setuptools"]["package-data"]["circle15.configs"]
-    assert set(template_texts()) == TABLES | {"circle15.toml", "README.md"}

@@ -23,13 +23,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from circle15.config import Config
-from circle15.errors import Notes, OutputError
+from circle15.errors import InputError, InstallationError, Notes, OutputError
 from circle15.outputs import geopackage, write
 from circle15.outputs.columns import RATE_LAYOUTS, VERDICTS, arrange
 from circle15.outputs.csvfiles import write_csvs
 from circle15.outputs.lock import locked, place_beside
 from circle15.outputs.manifest import Manifest, is_current, plain
-from circle15.outputs.write import check_writable, read_rates, write_run
+from circle15.outputs.write import check_writable, publish, read_rates, write_run
 from circle15.tables import Results
 
 CRS = "EPSG:32651"
@@ -659,6 +659,29 @@ def test_a_file_in_the_way(tmp_path, where):
             attempt(tmp_path / where)
         assert where.split("/")[0] in caught.value.problems[0].where
     assert bytes_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        ("elsewhere/input.csv", InputError),
+        (str(Path(write.__file__).parent / "templates" / "none.j2"), InstallationError),
+        (str(Path(os.__file__).parent / "none.py"), InstallationError),
+        ("out/report.html", OutputError),
+        (".out.circle15.tmp/none/report.html", OutputError),
+    ],
+)
+def test_what_cannot_be_read_while_writing_is_not_told_as_not_written(tmp_path, place, kind):
+    """A file that isn't where the run writes was to be read: an input is one, a part of the installation another."""
+
+    def fill(staging: Path):
+        (tmp_path / place).read_bytes()
+
+    with pytest.raises(kind) as caught:
+        publish(tmp_path / "out", Manifest(make_config(), Label(), {}), fill)
+    assert ("cannot be written" in str(caught.value)) == (kind is OutputError)
+    assert place in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_check_writable_leaves_nothing(tmp_path):

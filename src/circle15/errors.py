@@ -74,6 +74,12 @@ class OutputError(Circle15Error, OSError):
     exit_code = 5
 
 
+class InstallationError(Circle15Error, RuntimeError):
+    """A file that comes with circle15 is missing or cannot be read: nothing that the user gave is wrong."""
+
+    exit_code = 70
+
+
 @dataclass(frozen=True)
 class Note:
     """Something dropped, assumed or left out that the reader must know of.

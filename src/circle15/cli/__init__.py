@@ -1,7 +1,8 @@
 """The commands. The only room that prints, asks or exits.
 
 Exit codes: 0 done; 1 done, and the standard is not met (only with ``--fail-under``); 2 usage or configuration; 3 bad
-input; 4 failed while computing; 5 output cannot be written; 70 a bug; 130 interrupted.
+input; 4 failed while computing; 5 output cannot be written; 70 a bug, or a file that comes with circle15 is missing;
+130 interrupted.
 """
 
 import contextlib

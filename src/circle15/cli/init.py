@@ -1,13 +1,13 @@
 """``circle15 init``: a commented configuration and an empty template of each table."""
 
 import json
-from importlib import resources
 from pathlib import Path
 
 import click
 
 from circle15.cli.terminal import Terminal
 from circle15.errors import OutputError, Problem
+from circle15.package_files import package_bytes, package_folder
 
 EXAMPLE = """
 \b
@@ -61,8 +61,5 @@ def init(context: click.Context, *, folder: Path, force: bool, json_wanted: bool
 
 def template_texts() -> dict[str, bytes]:
     """Return every template by its file name, the configuration first."""
-    folder = resources.files("circle15.configs") / "templates"
-    files = [item for item in folder.iterdir() if item.is_file() and not item.name.startswith(".")]
-    return {
-        item.name: item.read_bytes() for item in sorted(files, key=lambda item: (item.name[-5:] != ".toml", item.name))
-    }
+    names = sorted(package_folder("circle15.configs", "templates"), key=lambda name: (name[-5:] != ".toml", name))
+    return {name: package_bytes("circle15.configs", f"templates/{name}") for name in names}

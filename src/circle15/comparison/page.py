@@ -11,6 +11,7 @@ from circle15.comparison.causes import NOT_TOLD, SEPARATOR
 from circle15.comparison.changes import BETTER, DIRECTIONS, OTHER, SAME, WORSE
 from circle15.comparison.run import Comparison
 from circle15.outputs.dictionary import Lang, load_dictionary
+from circle15.package_files import package_templates
 from circle15.percent import text_of_rate
 from circle15.report.notes import told, word
 from circle15.report.reading import RunFolder
@@ -59,7 +60,7 @@ def page(found: Comparison, lang: Lang) -> str:
     """Return one HTML page with all tables; it asks nobody for anything, and every name in it is escaped."""
     words = _Words(found, lang)
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("circle15.comparison"),
+        loader=jinja2.FunctionLoader(package_templates("circle15.comparison")),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

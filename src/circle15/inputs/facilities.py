@@ -29,13 +29,12 @@ from circle15.inputs.entrances import join_entrances, load_entrances
 from circle15.inputs.formats import nearest
 from circle15.inputs.mapping import Mapping, load_mapping
 from circle15.inputs.osm import read_osm_places
+from circle15.inputs.osm_file import OSM_SUFFIXES
 from circle15.inputs.parts import check_parts
 from circle15.inputs.vector import Layer, Wanted, label, load_layer
 from circle15.inputs.years import take_years
 from circle15.standard.model import Standard
 from circle15.tables import FACILITIES, Column, FacilityTable, check_columns, clean_text
-
-OSM_SUFFIXES = (".osm", ".osm.pbf", ".osm.bz2", ".osm.gz", ".pbf")
 
 NOT_OF_OSM = ("layer", "crs", "encoding", "columns", "set", "where", "entrances")
 """Keys that mean nothing with ``from_osm``."""

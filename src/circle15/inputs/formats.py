@@ -14,6 +14,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from circle15.config import FacilitiesConfig, SourceConfig
 from circle15.errors import ConfigError, InputError, Notes, Problem
+from circle15.inputs.osm_file import check_for_gdal
 
 Source = SourceConfig | FacilitiesConfig
 
@@ -164,6 +165,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _read_gdal(config: Source, path: Path, topic: str, notes: Notes) -> pd.DataFrame:
+    check_for_gdal(path)
     layer = _choose_layer(config.layer, path)
     try:
         table: pd.DataFrame = pyogrio.read_dataframe(path, layer=layer, encoding=config.encoding, on_invalid="ignore")

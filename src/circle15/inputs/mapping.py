@@ -9,8 +9,6 @@ import math
 import re
 from collections.abc import Collection, Sequence
 from functools import cached_property, lru_cache
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from circle15.config import Datum
 from circle15.errors import ConfigError, Problem, raise_if_any
 from circle15.inputs.formats import nearest
+from circle15.package_files import package_folder
 from circle15.toml import problems_of, read_toml
 
 NAME_KEYS = ("name", "name:zh")
@@ -141,6 +140,11 @@ class TypeRule(_Part):
                 excluded = any(other.has_tags(tags) and other.has_area(area_m2) for other in self.none)
                 return None if excluded else number
         return None
+
+    def has_tags(self, tags: dict[str, str]) -> bool:
+        """Return whether an object is of this type but for its area."""
+        excluded = any(other.has_tags(tags) and other.area_m2 is None for other in self.none)
+        return not excluded and any(condition.has_tags(tags) for condition in self.any)
 
     @property
     def by_tags(self) -> bool:
@@ -292,12 +296,12 @@ def _unknown_types(found: Sequence[str], known: Collection[str] | None, where: s
 
 
 def _shipped(name: str) -> Path:
-    folder: Traversable = resources.files("circle15.configs") / "mappings"
-    every = sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+    files = package_folder("circle15.configs", "mappings")
+    every = [file.removesuffix(".toml") for file in files if file.endswith(".toml")]
     if name not in every:
         remedy = f"{nearest(name, every)} A file of your own is named by its path, which ends in .toml."
         raise ConfigError(Problem(f'no mapping "{name}"', remedy=remedy))
-    return Path(str(folder / f"{name}.toml"))
+    return Path(str(files[f"{name}.toml"]))
 
 
 _RANGE = re.compile(r"(\d{1,3})\s*-\s*(\d{1,3})")

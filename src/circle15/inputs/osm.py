@@ -18,10 +18,11 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
-from circle15.errors import InputError, Notes, Problem
-from circle15.inputs import segments
+from circle15.errors import Notes
+from circle15.inputs import osm_copies, segments
 from circle15.inputs.mapping import Mapping, TypeRule
-from circle15.inputs.streets import WGS84, osm_objects
+from circle15.inputs.osm_file import open_osm
+from circle15.inputs.streets import WGS84
 from circle15.units import FloatArray
 
 COLUMNS = ("facility_id", "type_id", "name", "confidence", "source", "opens", "closes")
@@ -38,6 +39,7 @@ class _Objects:
     tags: list[dict[str, str]] = field(default_factory=list)
     shapes: list[shapely.Geometry] = field(default_factory=list)
     unshaped: dict[str, str] = field(default_factory=dict)  # id → why it has no shape
+    outlines: dict[str, set[str]] = field(default_factory=dict)  # way → relations that it is the outline of, or a part
 
     def add(self, name: str, tags: dict[str, str], shape: shapely.Geometry) -> None:
         """Keep an object."""
@@ -73,10 +75,8 @@ def read_osm_places(path: Path, crs: str | CRS, mapping: Mapping, notes: Notes) 
     InputError
         If the file is missing, truncated or no OSM data, or its coordinates do not fit `crs`.
     """
-    if not path.exists():
-        raise InputError(Problem("no such file", str(path), remedy="Check [network] source."))
     crs = CRS.from_user_input(crs)
-    objects = _gather(path, mapping)
+    objects = _gather(path, mapping, notes)
     _note_unshaped(objects, path, notes)
     to_crs = partial(segments.project, source_crs=WGS84, crs=crs, where=str(path))
     shapes = np.array(objects.shapes, dtype=object)
@@ -89,6 +89,7 @@ def read_osm_places(path: Path, crs: str | CRS, mapping: Mapping, notes: Notes) 
     for rule in mapping.types:
         rows, condition = _rows_of(rule, objects, area_m2)
         rows, condition = _leave_out_within(rule, rows, condition, objects, shapes, path, notes)
+        rows, condition = _leave_out_copies(rule, rows, condition, objects, shapes, path, notes)
         rows, condition = _keep_polygons(rule, rows, condition, objects, shapes, path, notes)
         found.append((rule, _merge_pairs(rule, rows, condition, objects, shapes, path, notes)))
     _note_out_of_range(objects, mapping, area_m2, path, notes)
@@ -103,12 +104,12 @@ def read_osm_places(path: Path, crs: str | CRS, mapping: Mapping, notes: Notes) 
 # reading -----------------------------------------------------------------------------------------------------------
 
 
-def _gather(path: Path, mapping: Mapping) -> _Objects:
-    objects = _Objects()
+def _gather(path: Path, mapping: Mapping, notes: Notes) -> _Objects:
+    objects, file = _Objects(), open_osm(path)
     polygons = osmium.geom.WKBFactory()
     keys = osmium.filter.KeyFilter(*sorted(mapping.keys))
-    processor = osmium.FileProcessor(str(path)).with_areas(osmium.filter.KeyFilter(*sorted(mapping.keys)))
-    for item in osm_objects(path, processor.with_filter(keys)):
+    processor = file.processor().with_areas(osmium.filter.KeyFilter(*sorted(mapping.keys)))
+    for item in file.objects(processor.with_filter(keys)):
         tags = dict(item.tags)
         if not mapping.may_find(tags):
             continue
@@ -117,16 +118,14 @@ def _gather(path: Path, mapping: Mapping) -> _Objects:
         elif item.is_way():
             _add_way(objects, item, tags)
         elif item.is_relation():
-            reason = "is of a kind without a shape"
-            if tags.get("type") in AREA_RELATIONS:
-                reason = "is no closed area in this file"
-            objects.unshaped.setdefault(f"r{item.id}", reason)
+            _add_relation(objects, item, tags)
         elif not (item.from_way() and _is_line(tags)) and item.num_rings()[0]:  # one that crosses itself has none
             name = f"{'w' if item.from_way() else 'r'}{item.orig_id()}"
             parts = shapely.get_parts(shapely.from_wkb(polygons.create_multipolygon(item)))
             objects.add(name, tags, parts[0] if len(parts) == 1 else shapely.MultiPolygon(list(parts)))
     for name in objects.ids:
         objects.unshaped.pop(name, None)  # a relation may come after its area
+    file.note_deleted("facilities", notes)
     return objects
 
 
@@ -140,6 +139,17 @@ def _add_way(objects: _Objects, way: Any, tags: dict[str, str]) -> None:
         objects.add(f"w{way.id}", tags, shapely.LineString(points))
     else:
         objects.unshaped[f"w{way.id}"] = "has fewer than two nodes in this file"
+
+
+def _add_relation(objects: _Objects, relation: Any, tags: dict[str, str]) -> None:
+    """Note a relation as without shape until its area comes, and which ways are its outline."""
+    name, reason = f"r{relation.id}", "is of a kind without a shape"
+    if tags.get("type") in AREA_RELATIONS:
+        reason = "is no closed area in this file"
+        for member in relation.members:
+            if member.type == "w" and member.role != "inner":
+                objects.outlines.setdefault(f"w{member.ref}", set()).add(name)
+    objects.unshaped.setdefault(name, reason)
 
 
 def _is_line(tags: dict[str, str]) -> bool:
@@ -184,6 +194,28 @@ def _leave_out_within(
     _note(
         notes, "within", rows[out], objects, f"{path.name}: # {rule.id} left out, since they lie within {hosts_named}"
     )
+    return rows[~out], condition[~out]
+
+
+def _leave_out_copies(
+    rule: TypeRule,
+    rows: IntArray,
+    condition: IntArray,
+    objects: _Objects,
+    shapes: npt.NDArray[np.object_],
+    path: Path,
+    notes: Notes,
+) -> tuple[IntArray, IntArray]:
+    """Leave out what draws a place as another object does, be that of a type for another area or of none."""
+    if not len(rows):
+        return rows, condition
+    like = np.flatnonzero([rule.has_tags(tags) for tags in objects.tags])
+    copies = [like[osm_copies.outlined_elsewhere([objects.ids[row] for row in like], objects.outlines)]]
+    areas = np.setdiff1d(like[shapely.get_dimensions(shapes[like]) == 2], copies[0])  # noqa: PLR2004 - a polygon
+    names, ids = [_name(objects, row) for row in areas], [objects.ids[row] for row in areas]
+    copies.append(areas[osm_copies.drawn_elsewhere(shapes[areas], names, ids)])
+    out = np.isin(rows, np.concatenate(copies))
+    _note(notes, "drawn_twice", rows[out], objects, f"{path.name}: # {rule.id} left out, since another area draws them")
     return rows[~out], condition[~out]
 
 

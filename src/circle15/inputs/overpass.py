@@ -22,6 +22,7 @@ import shapely
 
 from circle15.errors import ComputeError, ConfigError, OutputError, Problem, raise_if_any
 from circle15.inputs.mapping import ANY, NAME_KEYS, Condition, Mapping
+from circle15.package_files import installation_error
 
 PAUSES_S: tuple[float, ...] = (5.0, 15.0, 45.0, 120.0)
 """How long to wait after each failure that may pass; after one more the fetch gives up."""
@@ -123,6 +124,8 @@ def patiently(ask: Callable[[], T], stage: str, host: str, progress: Progress) -
         If the server cannot be reached, stays busy, or gives no usable answer.
     OutputError
         If an answer cannot be kept on disk.
+    InstallationError
+        If a file of the installation cannot be read.
     """
     progress.stage(stage)
     for pause_s in (*PAUSES_S, None):
@@ -137,6 +140,10 @@ def patiently(ask: Callable[[], T], stage: str, host: str, progress: Progress) -
             time.sleep(pause_s)
             progress.stage(f"{stage}, again")
         except OSError as error:
+            if error.filename and (broken := installation_error(Path(error.filename), error)):
+                raise broken from error
+            if error.errno is None:  # it isn't the system that says so: a library lacks its certificates, say
+                raise ComputeError(_gave_up(f"cannot be reached ({error})", host, may_pass=False)) from error
             remedy = "Free some space, or make the folder writable."
             place = str(error.filename or stage)
             raise OutputError(Problem(f"cannot be written ({error.strerror})", place, remedy=remedy)) from error

@@ -5,10 +5,8 @@ Nothing is contracted or dropped for being small here; that is the network's roo
 """
 
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +16,11 @@ from pyproj import CRS
 from circle15.config import Datum
 from circle15.errors import ROWS_SHOWN, ConfigError, InputError, Notes, Problem, counted
 from circle15.inputs import osm_access, segments
+from circle15.inputs.osm_file import OSM_SCALE, OSM_SUFFIXES, UNDEFINED, OsmFile, open_osm
 from circle15.tables import Streets
 from circle15.units import METRES_PER_KM, SECONDS_PER_HOUR, FloatArray
 
-OSM_SUFFIXES = (".osm.pbf", ".pbf", ".osm", ".osm.bz2", ".osm.gz")
 WGS84 = CRS.from_epsg(4326)
-UNDEFINED = 2**31 - 1
-"""Coordinate that osmium gives a node which the file does not hold."""
-OSM_SCALE = 1e7
-"""OSM stores degrees as integers of a ten-millionth."""
 MISSING_SHARE = 0.5
 """With more of the streets' nodes missing than this, the file is taken for truncated or unsorted."""
 ROWS_KEPT = 50
@@ -137,23 +131,11 @@ class _Ways:
     objects: int = 0
 
 
-def osm_objects(path: Path, processor: osmium.FileProcessor) -> Iterator[Any]:
-    """Yield the objects of an OSM file, with osmium's complaints turned into an `InputError`."""
-    try:
-        yield from processor
-    except (RuntimeError, OSError) as error:
-        raise InputError(
-            Problem(
-                f"cannot be read as OSM data: {error}",
-                str(path),
-                remedy="It is truncated, corrupt or of another format; download it again (check: osmium fileinfo -e).",
-            )
-        ) from None
-
-
 def _read_osm(path: Path, crs: CRS, ferries: bool, access: osm_access.Access, gated: bool, notes: Notes) -> Streets:
-    ways = _gather(path, ferries, access, gated)
-    _gather_outlines(ways, path, access, gated)
+    file = open_osm(path)
+    ways = _gather(file, ferries, access, gated)
+    _gather_outlines(ways, file, access, gated)
+    file.note_deleted("streets", notes)
     if not ways.ids:
         held = "the file is empty or ends before its ways" if not ways.objects else "it holds none with a highway tag"
         raise InputError(Problem(f"no streets: {held}", str(path), remedy="Download or cut the extract again."))
@@ -199,15 +181,15 @@ def _flag_table(
     return table
 
 
-def _gather(path: Path, ferries: bool, access: osm_access.Access, gated: bool) -> _Ways:
+def _gather(file: OsmFile, ferries: bool, access: osm_access.Access, gated: bool) -> _Ways:
     """Run through the file once; only ways that some mode may use leave their nodes behind."""
     ways = _Ways()
-    processor = osmium.FileProcessor(str(path), osmium.osm.NODE | osmium.osm.WAY).with_locations()
+    processor = file.processor(osmium.osm.NODE | osmium.osm.WAY)
     for keys, kind in ((("barrier",), osmium.osm.NODE), (STREET_KEYS, osmium.osm.WAY)):
         only = osmium.filter.KeyFilter(*keys)
         only.enable_for(kind)
         processor.with_filter(only)
-    for item in osm_objects(path, processor):
+    for item in file.objects(processor):
         ways.objects += 1
         tags = dict(item.tags)
         if item.is_node():
@@ -219,15 +201,15 @@ def _gather(path: Path, ferries: bool, access: osm_access.Access, gated: bool) -
     return ways
 
 
-def _gather_outlines(ways: _Ways, path: Path, access: osm_access.Access, gated: bool) -> None:
+def _gather_outlines(ways: _Ways, file: OsmFile, access: osm_access.Access, gated: bool) -> None:
     """Add the outer ways of squares and platforms that are drawn as multipolygons: people walk along them.
 
     A way with a street's tags of its own has been read by these. Holes (a fountain) are left out: nothing leads there.
     """
     outlines: dict[int, dict[str, str]] = {}
-    relations = osmium.FileProcessor(str(path), osmium.osm.RELATION)
+    relations = osmium.FileProcessor(str(file.path), osmium.osm.RELATION)
     relations.with_filter(osmium.filter.KeyFilter(*STREET_KEYS))
-    for relation in osm_objects(path, relations):
+    for relation in file.objects(relations):
         tags = dict(relation.tags)
         if tags.get("type") == MULTIPOLYGON and osm_access.is_street(tags) and tags.get("route") != osm_access.FERRY:
             members = (member.ref for member in relation.members if member.type == "w" and member.role != "inner")
@@ -236,10 +218,10 @@ def _gather_outlines(ways: _Ways, path: Path, access: osm_access.Access, gated: 
         return
     wanted = osmium.filter.IdFilter(sorted(outlines))
     wanted.enable_for(osmium.osm.WAY)
-    processor = osmium.FileProcessor(str(path), osmium.osm.NODE | osmium.osm.WAY).with_locations()
+    processor = file.processor(osmium.osm.NODE | osmium.osm.WAY)
     processor.with_filter(wanted).with_filter(osmium.filter.EntityFilter(osmium.osm.WAY))
     count = len(ways.ids)
-    for way in osm_objects(path, processor):
+    for way in file.objects(processor):
         if not osm_access.is_street(dict(way.tags)):
             _add_way(ways, way, outlines[way.id], ferries=False, access=access, gated=gated)
     ways.outlines = len(ways.ids) - count

@@ -21,10 +21,11 @@ import osmium
 import shapely
 from pyproj import CRS
 
-from circle15.errors import InputError, Notes, Problem
+from circle15.errors import Notes
 from circle15.inputs import segments
 from circle15.inputs.osm import AREA_RELATIONS
-from circle15.inputs.streets import WGS84, osm_objects
+from circle15.inputs.osm_file import open_osm
+from circle15.inputs.streets import WGS84
 
 WATER = {
     "natural": frozenset({"water"}),
@@ -43,11 +44,18 @@ COAST = ("natural", "coastline")
 class _Found:
     """What one pass over the file gathers; names are ``w`` or ``r`` and OSM's number."""
 
-    shapes: list[shapely.Geometry] = field(default_factory=list)
-    areas: set[str] = field(default_factory=set)
+    areas: dict[str, shapely.Geometry] = field(default_factory=dict)
     tagged: dict[str, None] = field(default_factory=dict)  # ways and relations with the tags, in the file's order
     members: dict[str, list[str]] = field(default_factory=dict)  # of such relations
+    outlines: dict[str, set[str]] = field(default_factory=dict)  # way → relations that it is the outline of, or a part
     coasts: int = 0
+
+    @property
+    def shapes(self) -> list[shapely.Geometry]:
+        """The areas, but for ways that are the outline of a relation: its islands are no water."""
+        return [
+            shape for name, shape in self.areas.items() if self.areas.keys().isdisjoint(self.outlines.get(name, ()))
+        ]
 
     @property
     def without_area(self) -> list[str]:
@@ -78,9 +86,7 @@ def read_osm_water(path: Path, crs: str | CRS, notes: Notes) -> npt.NDArray[np.o
     InputError
         If the file is missing, truncated or no OSM data, or its coordinates do not fit `crs`.
     """
-    if not path.exists():
-        raise InputError(Problem("no such file", str(path), remedy="Check [network] source."))
-    found = _gather(path)
+    found = _gather(path, notes)
     broken = found.without_area
     text = (
         f"{path.name}: {len(broken)} objects tagged as water are no closed area in this file and were left out; "
@@ -89,7 +95,7 @@ def read_osm_water(path: Path, crs: str | CRS, notes: Notes) -> npt.NDArray[np.o
     notes.add("osm.water_no_area", len(broken), text, broken)
     text = f"{path.name}: {found.coasts} coastlines; the sea is no polygon in OSM, so places in it are not known to be"
     notes.add("osm.coastline", found.coasts, text)
-    if not found.shapes:
+    if not found.areas:
         return np.empty(0, dtype=object)
     to_crs = partial(segments.project, source_crs=WGS84, crs=CRS.from_user_input(crs), where=str(path))
     shapes = shapely.transform(np.array(found.shapes, dtype=object), to_crs)
@@ -102,11 +108,11 @@ def is_water(tags: Mapping[str, str]) -> bool:
     return not hidden and any(tags.get(key) in values for key, values in WATER.items())
 
 
-def _gather(path: Path) -> _Found:
-    found, polygons = _Found(), osmium.geom.WKBFactory()
+def _gather(path: Path, notes: Notes) -> _Found:
+    found, file, polygons = _Found(), open_osm(path), osmium.geom.WKBFactory()
     wanted = [(key, value) for key, values in WATER.items() for value in sorted(values)]
-    processor = osmium.FileProcessor(str(path)).with_areas(osmium.filter.TagFilter(*wanted))
-    for item in osm_objects(path, processor.with_filter(osmium.filter.TagFilter(*wanted, COAST))):
+    processor = file.processor().with_areas(osmium.filter.TagFilter(*wanted))
+    for item in file.objects(processor.with_filter(osmium.filter.TagFilter(*wanted, COAST))):
         tags = dict(item.tags)
         if item.is_way():
             found.coasts += tags.get(COAST[0]) == COAST[1]
@@ -117,8 +123,9 @@ def _gather(path: Path) -> _Found:
         elif item.is_relation():
             _add_relation(found, item, tags)
         elif item.num_rings()[0]:  # what can't be assembled comes as an area without rings
-            found.areas.add(f"{'w' if item.from_way() else 'r'}{item.orig_id()}")
-            found.shapes.append(shapely.from_wkb(polygons.create_multipolygon(item)))
+            name = f"{'w' if item.from_way() else 'r'}{item.orig_id()}"
+            found.areas[name] = shapely.from_wkb(polygons.create_multipolygon(item))
+    file.note_deleted("water", notes)
     return found
 
 
@@ -128,3 +135,6 @@ def _add_relation(found: _Found, relation: osmium.osm.Relation, tags: Mapping[st
         name = f"r{relation.id}"
         found.tagged[name] = None
         found.members[name] = [f"w{member.ref}" for member in relation.members if member.type == "w"]
+        for member in relation.members:
+            if member.type == "w" and member.role != "inner":
+                found.outlines.setdefault(f"w{member.ref}", set()).add(name)

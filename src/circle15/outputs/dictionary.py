@@ -7,11 +7,10 @@ was written is read again.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any, Literal
 
+from circle15.package_files import package_toml
 from circle15.tables import OPEN_REASONS, REASONS, SCOPE_REASONS
-from circle15.toml import parse_toml
 
 Lang = Literal["zh", "en"]
 LANGS: tuple[Lang, ...] = ("zh", "en")
@@ -106,7 +105,7 @@ def base_of(table: str) -> str:
 @lru_cache(maxsize=1)
 def load_dictionary() -> Dictionary:
     """Return the dictionary of ``dictionary.toml``."""
-    document = parse_toml(files("circle15.outputs").joinpath("dictionary.toml").read_bytes(), "dictionary.toml")
+    document = package_toml("circle15.outputs", "dictionary.toml")
     like = {name: fields.pop("like") for name, fields in document["tables"].items() if "like" in fields}
     return Dictionary(
         tables=_entries(document["tables"]),

@@ -7,6 +7,8 @@ from typing import Any
 
 import jinja2
 
+from circle15.package_files import package_templates
+
 UNSAFE = re.compile(r"[^\w.-]+")
 
 
@@ -38,7 +40,7 @@ def folder_names(names: Iterable[str]) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _template() -> jinja2.Template:
-    loader = jinja2.PackageLoader("circle15.outputs")
+    loader = jinja2.FunctionLoader(package_templates("circle15.outputs"))
     environment = jinja2.Environment(
         loader=loader,
         autoescape=False,  # noqa: S701 - Markdown; `finalize` escapes what would break a table or be HTML

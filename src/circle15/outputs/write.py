@@ -20,13 +20,14 @@ from typing import Any, Protocol
 import pandas as pd
 import pyproj
 
-from circle15.errors import Notes, OutputError, Problem
+from circle15.errors import InputError, Notes, OutputError, Problem
 from circle15.outputs.archive import FOLDER, Archive, write_archive
 from circle15.outputs.columns import arranged_tables
 from circle15.outputs.csvfiles import read_rate_csvs, write_csvs
 from circle15.outputs.geopackage import write_geopackage
 from circle15.outputs.lock import locked, place_beside
 from circle15.outputs.manifest import RUN_JSON, Manifest, notes_of, read_manifest, sha256_of
+from circle15.package_files import installation_error
 from circle15.tables import Results
 
 GEOPACKAGE = "circle15.gpkg"
@@ -299,15 +300,29 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def _told(folder: Path) -> Iterator[None]:
-    """Turn what the operating system says into an error that names the place and the way out."""
+    """Turn what the operating system says into an error that names the place and the way out.
+
+    What is said of a file elsewhere is no failure to write: something was to be read.
+    """
     try:
         yield
     except OutputError as error:
         raise OutputError(*(replace(p, where=_final(p.where, folder)) for p in error.problems)) from error
     except OSError as error:
-        where = _final(str(error.filename2 or error.filename or folder), folder)
+        place = str(error.filename2 or error.filename or folder)
+        if not _is_written(Path(place).absolute(), folder):
+            remedy = "It was there when the run began: put it back, and run again."
+            unread = InputError(Problem(f"cannot be read ({error.strerror or error})", place, remedy=remedy))
+            raise (installation_error(Path(place), error) or unread) from error
+        where = _final(place, folder)
         remedy = REMEDIES.get(error.errno or 0, OTHER_REMEDY)
         raise OutputError(Problem(f"cannot be written ({error.strerror or error})", where, remedy=remedy)) from error
+
+
+def _is_written(path: Path, folder: Path) -> bool:
+    """Return whether a run that goes to `folder` writes this path: in it, hidden beside it, or a folder above it."""
+    hidden = str(place_beside(folder, ""))
+    return path.is_relative_to(folder) or folder.is_relative_to(path) or str(path).startswith(hidden)
 
 
 def _final(name: str, folder: Path) -> str:

@@ -9,13 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 from circle15.errors import Note
 from circle15.outputs.dictionary import Lang
+from circle15.package_files import package_toml
 from circle15.tables import TRAVEL_MODES
-from circle15.toml import parse_toml
 
 COMMA = "、"
 _MODE = re.compile(rf"\.({'|'.join(TRAVEL_MODES)})\.")
@@ -131,7 +130,7 @@ def _sentence(code: str) -> tuple[str, dict[str, str]] | None:
 
 @lru_cache(maxsize=1)
 def _texts() -> Mapping[str, Mapping[str, Any]]:
-    return parse_toml(files("circle15.report").joinpath("texts/notes.toml").read_bytes(), "notes.toml")
+    return package_toml("circle15.report", "texts/notes.toml")
 
 
 @lru_cache(maxsize=1)

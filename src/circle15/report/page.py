@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 import jinja2
@@ -16,6 +15,7 @@ from markupsafe import Markup, escape
 from circle15.outputs.colours import MEANS_COLOURS, STEP_COLOURS, STEPS, VERDICT_COLOURS, step_labels
 from circle15.outputs.dictionary import LANGS, Lang, load_dictionary
 from circle15.outputs.manifest import notes_of
+from circle15.package_files import package_templates, package_text
 from circle15.percent import text_of_milestone, text_of_percent, text_of_rate
 from circle15.report.embedded import embed
 from circle15.report.facts import Facts, Name
@@ -209,13 +209,13 @@ def _text_on(colour: str) -> str:
 
 @lru_cache(maxsize=8)
 def _asset(name: str) -> str:
-    return files("circle15.report").joinpath(f"assets/{name}").read_text("utf-8")
+    return package_text("circle15.report", f"assets/{name}")
 
 
 @lru_cache(maxsize=1)
 def _environment() -> jinja2.Environment:
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("circle15.report"),
+        loader=jinja2.FunctionLoader(package_templates("circle15.report")),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.resources import files
 
 from circle15.outputs.dictionary import Lang
-from circle15.toml import parse_toml
+from circle15.package_files import package_toml
 
 
 @lru_cache(maxsize=16)
@@ -14,5 +13,5 @@ def texts(of: str, lang: Lang) -> Mapping[str, str]:
 
     Every entry of the file is a table with ``zh`` and ``en``.
     """
-    document = parse_toml(files("circle15.report").joinpath(f"texts/{of}.toml").read_bytes(), f"{of}.toml")
+    document = package_toml("circle15.report", f"texts/{of}.toml")
     return {key: entry[lang] for key, entry in document.items()}

@@ -24,8 +24,8 @@ from scipy.spatial import cKDTree
 
 from circle15.errors import Notes
 from circle15.inputs.land import read_water
+from circle15.inputs.osm_file import OSM_SUFFIXES
 from circle15.inputs.projects import on_degree_grid
-from circle15.inputs.streets import OSM_SUFFIXES
 from circle15.inputs.towns import NEAREST_M, facility_towns
 from circle15.inputs.water import read_osm_water
 from circle15.network.entrances import LINE, MULTI_LINE, MULTI_POLYGON, POLYGON, find_entrances

@@ -1,20 +1,20 @@
 """Find a standard by its id among the shipped ones, or by its path."""
 
 import hashlib
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from circle15.errors import ConfigError, Problem
+from circle15.package_files import package_bytes, package_folder
 from circle15.standard.model import Standard
 from circle15.toml import did_you_mean, parse_toml, read_bytes
 
+PACKAGE, FOLDER = "circle15.configs", "standards"
 SUFFIX = ".toml"
 
 
 def shipped_standards() -> tuple[str, ...]:
     """Return the ids of the standards that come with circle15, sorted."""
-    return tuple(sorted(f.name.removesuffix(SUFFIX) for f in _shelf().iterdir() if f.name.endswith(SUFFIX)))
+    return tuple(sorted(n.removesuffix(SUFFIX) for n in package_folder(PACKAGE, FOLDER) if n.endswith(SUFFIX)))
 
 
 def load_standard(name: str, folder: Path) -> Standard:
@@ -47,11 +47,7 @@ def standard_bytes(name: str, folder: Path) -> tuple[bytes, str]:
         remedy = f"{did_you_mean(name, shipped, 'Shipped')} For a file of your own, give its path, ending in {SUFFIX}."
         raise ConfigError(Problem(f'no standard "{name}" is shipped', remedy=remedy))
     file_name = f"{name}{SUFFIX}"
-    return (_shelf() / file_name).read_bytes(), f"standards/{file_name}"
-
-
-def _shelf() -> Traversable:
-    return resources.files("circle15.configs") / "standards"
+    return package_bytes(PACKAGE, f"{FOLDER}/{file_name}"), f"{FOLDER}/{file_name}"
 
 
 def parse_standard(data: bytes, where: str) -> Standard:
