@@ -10,7 +10,7 @@ demo: $(STAMP)
 	$(BIN)/circle15 compute configs/sample.toml
 
 test: check
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -206,7 +206,7 @@ HARD = sorted(set(SPOILINGS) - {"people as a folder", "no committees", "no such 
 
 @given(names=st.lists(st.sampled_from(HARD), min_size=2, max_size=5, unique=True))
 @settings(
-    max_examples=25,
+    max_examples=15,  # each fault alone is tried above
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

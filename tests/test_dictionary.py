@@ -28,20 +28,16 @@ CELL = re.compile(r"`([a-z][a-z0-9_]*)`")
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> dict[str, Path]:
+def folders(tmp_path_factory, sample_run) -> dict[str, Path]:
     """What the four commands write of the sample, of compute with all that may be asked for."""
     out = tmp_path_factory.mktemp("written")
     (out / "field.csv").write_text(FIELD_CHECK, "utf-8")
     sample = (ROOT / "configs" / "sample.toml").read_text("utf-8").replace('"../data', f'"{ROOT.as_posix()}/data')
     (out / "checked.toml").write_text(f'{sample}\n[overrides]\nsource = "field.csv"\n', "utf-8")
-    calls = {"compute": (out / "checked.toml", "--sensitivity", "10")}
-    calls |= dict.fromkeys(("suggest", "verify", "plan"), (ROOT / "configs" / "sample.toml",))
-    for command, arguments in calls.items():
-        told = CliRunner().invoke(
-            circle15, [command, *map(str, arguments), "--out", str(out / command), "--no-cache", "-q"]
-        )
-        assert told.exit_code == 0, told.output
-    return {command: out / command for command in calls}
+    arguments = ["compute", str(out / "checked.toml"), "--sensitivity", "10", "--out", str(out / "compute")]
+    told = CliRunner().invoke(circle15, [*arguments, "--no-cache", "-q"])
+    assert told.exit_code == 0, told.output
+    return {"compute": out / "compute"} | {name: sample_run(name) for name in ("suggest", "verify", "plan")}
 
 
 def files(folders: dict[str, Path]) -> list[Path]:

@@ -50,11 +50,12 @@ def sample(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def planned(tmp_path_factory) -> dict[str, Path]:
-    """Run suggest, verify and plan once, and plan on a ledger alone; return each one's folder."""
+def planning(tmp_path_factory) -> dict[str, tuple[Path, str]]:
+    """Run suggest, verify and plan once, and plan on a ledger alone; return each one's folder and document."""
     folder = tmp_path_factory.mktemp("planned")
     relative = text(ROOT / "configs" / "sample.toml")
     found = {name: folder / name for name in ("suggest", "verify", "plan", "counted")}
+    printed: dict[str, str] = {}
     ledger = found["suggest"] / "csv" / "suggestions.csv"
     again = relative.replace("../data/sample", (ROOT / "data" / "sample").as_posix())
     own = (ROOT / "data" / "sample" / "projects.csv").as_posix()
@@ -69,10 +70,16 @@ def planned(tmp_path_factory) -> dict[str, Path]:
     for name, path in configurations.items():
         command = "plan" if name == "counted" else name
         more = ["--alternatives", "1"] if name == "suggest" else []
-        arguments = [str(path), "--out", str(found[name]), "--cache", str(folder / "cache"), "-q", *more]
+        arguments = [str(path), "--out", str(found[name]), "--cache", str(folder / "cache"), "-q", "--json", *more]
         result = CliRunner().invoke(cli.circle15, [command, *arguments])
         assert result.exit_code == 0, result.output
-    return found
+        printed[name] = result.stdout
+    return {name: (found[name], printed[name]) for name in found}
+
+
+@pytest.fixture(scope="module")
+def planned(planning) -> dict[str, Path]:
+    return {name: folder for name, (folder, _) in planning.items()}
 
 
 def options_of(command: click.Command) -> set[str]:
@@ -291,18 +298,11 @@ def documented_json(command: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["suggest", "verify", "plan", "counted"])
-def test_what_planning_prints_and_writes_is_documented(planned, name):
+def test_what_planning_prints_and_writes_is_documented(planning, name):
     command = "plan" if name == "counted" else name
-    manifest = json.loads(text(planned[name] / "run.json"))
-    source = ROOT / "configs" / ("sample.toml" if name == "suggest" else "plans/pudong-2021-2023.toml")
-    path = source if name in ("suggest", "counted") else planned["verify"].parent / "again.toml"
-    out = planned["verify"].parent / f"json-{name}"
-    cache = planned["verify"].parent / "cache"
-    result = CliRunner().invoke(
-        cli.circle15, [command, str(path), "--out", str(out), "--cache", str(cache), "-q", "--json"]
-    )
-    assert result.exit_code == 0, result.output
-    keys, said = set(json.loads(result.stdout)), set(documented_json(command))
+    folder, printed = planning[name]
+    manifest = json.loads(text(folder / "run.json"))
+    keys, said = set(json.loads(printed)), set(documented_json(command))
     if command == "plan":
         of_district = {"programme", "effects", "changes"}
         assert said - (set() if name == "plan" else of_district) == keys

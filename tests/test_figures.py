@@ -8,13 +8,11 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Polygon
 from matplotlib.text import Text
 from PIL import Image
 
-from circle15 import cli
 from circle15.errors import OutputError
 from circle15.report import figures, fonts
 from circle15.report.facts import Facts
@@ -29,13 +27,8 @@ chinese = pytest.mark.skipif(not chinese_families(), reason="no font with Chines
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> dict[str, RunFolder]:
-    base = tmp_path_factory.mktemp("runs")
-    for name in ("compute", "verify"):
-        arguments = [name, str(ROOT / "configs" / "sample.toml"), "--out", str(base / name), "-q"]
-        result = CliRunner().invoke(cli.circle15, [*arguments, "--cache", str(base / "cache")])
-        assert result.exit_code == 0, result.output
-    return {name: read_run(base / name) for name in ("compute", "verify")}
+def runs(sample_run) -> dict[str, RunFolder]:
+    return {name: read_run(sample_run(name)) for name in ("compute", "verify")}
 
 
 def drawing(run: RunFolder, lang: str = "en") -> _Drawing:

@@ -9,10 +9,8 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from circle15 import pipeline
 from circle15.comparison import run as comparison
 from circle15.comparison.page import page, summary
-from circle15.config import load_config
 from circle15.errors import Note, counted
 from circle15.report.facts import Facts
 from circle15.report.notes import told
@@ -220,12 +218,8 @@ class _Section(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("notes")
-    pipeline.compute(
-        load_config(ROOT / "configs" / "sample.toml"), out=folder / "run", cache=folder / "cache", progress=Quiet()
-    )
-    return folder / "run"
+def sample(sample_run) -> Path:
+    return sample_run("compute")
 
 
 def test_the_chinese_page_has_no_english_sentence_outside_the_originals(sample):

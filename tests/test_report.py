@@ -14,10 +14,8 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circle15 import cli, pipeline
-from circle15.config import load_config
+from circle15 import cli
 from circle15.errors import InputError
-from circle15.planning import programme, proof
 from circle15.report.embedded import LETTER, _rings, _tenths_down, embed
 from circle15.report.facts import Facts
 from circle15.report.page import number, page_html, script_json, step_of, whole
@@ -26,7 +24,7 @@ from circle15.report.towns import clock, town_html
 from circle15.report.workbook import write_town_workbooks
 from planning_kit import Verified
 from planning_kit import street as planned_street
-from street_kit import REACH, Quiet, Written, district, standard
+from street_kit import REACH, Written, district, standard
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "configs" / "sample.toml"
@@ -46,14 +44,9 @@ def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory) -> dict[str, Path]:
+def sample(sample_run) -> dict[str, Path]:
     """The sample's runs by command."""
-    folder = tmp_path_factory.mktemp("report")
-    config, cache = load_config(SAMPLE), folder / "cache"
-    pipeline.compute(config, out=folder / "compute", cache=cache, progress=Quiet())
-    proof.verify(config, out=folder / "verify", cache=cache, progress=Quiet())
-    programme.plan(config, out=folder / "plan", cache=cache, progress=Quiet())
-    return {name: folder / name for name in ("compute", "verify", "plan")}
+    return {name: sample_run(name) for name in ("compute", "verify", "plan")}
 
 
 def street(folder: Path, committees=THREE, facilities=({"facility_id": "F", "type": "a", "x": 600},), **more) -> Path:

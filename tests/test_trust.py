@@ -75,12 +75,12 @@ def with_overrides(district: Path, *rows: str) -> Path:
 # explain -----------------------------------------------------------------------------------------------------------
 
 
-def test_explain_says_what_compute_says(done):
+def test_explain_says_what_compute_says(done, tmp_path):
     """For planted cases of every kind of reason."""
     expected = pd.read_csv(ROOT / "data" / "sample" / "expected.csv", dtype=TYPES)
     verdicts = table(done, "verdicts").set_index(["committee_id", "requirement_id"])
     for case in expected.itertuples():
-        found = explain(SAMPLE, case.committee_id, case.type_id)
+        found = explain(SAMPLE, case.committee_id, case.type_id, cache=tmp_path)
         for one in found.explanations:
             row = verdicts.loc[(case.committee_id, one.requirement_id)]
             assert (one.verdict, one.reason) == (row.verdict, row.reason), case.why
@@ -283,8 +283,9 @@ def test_without_the_option_nothing_is_varied(tmp_path):
 
 
 def test_another_percentage_is_another_run(tmp_path):
-    run(SAMPLE, tmp_path, sensitivity=10.0)
-    assert run(SAMPLE, tmp_path, sensitivity=10.0).unchanged
-    assert not run(SAMPLE, tmp_path, sensitivity=5.0).unchanged
-    assert not run(SAMPLE, tmp_path).unchanged
-    assert not (tmp_path / "csv" / "sensitivity.csv").exists()  # the earlier run's own file goes
+    out, cache = tmp_path / "out", tmp_path / "cache"
+    run(SAMPLE, out, sensitivity=10.0, cache=cache)
+    assert run(SAMPLE, out, sensitivity=10.0, cache=cache).unchanged
+    assert not run(SAMPLE, out, sensitivity=5.0, cache=cache).unchanged
+    assert not run(SAMPLE, out, cache=cache).unchanged
+    assert not (out / "csv" / "sensitivity.csv").exists()  # the earlier run's own file goes

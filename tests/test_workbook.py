@@ -9,9 +9,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from click.testing import CliRunner
 
-from circle15 import cli
 from circle15.errors import OutputError
 from circle15.report import sheets
 from circle15.report.reading import RunFolder, read_run
@@ -23,17 +21,9 @@ FORMULA = '=HYPERLINK("http://x")'
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> dict[str, Path]:
-    """Run compute, verify, plan and plan on a ledger alone once each; return their folders."""
-    base = tmp_path_factory.mktemp("runs")
-    configs = dict.fromkeys(("compute", "verify", "plan"), ROOT / "configs" / "sample.toml")
-    configs["ledger"] = ROOT / "configs" / "plans" / "pudong-2021-2023.toml"
-    for name, config in configs.items():
-        command = "plan" if name == "ledger" else name
-        arguments = [command, str(config), "--out", str(base / name), "--cache", str(base / "cache"), "-q"]
-        result = CliRunner().invoke(cli.circle15, arguments)
-        assert result.exit_code == 0, result.output
-    return {name: base / name for name in configs}
+def folders(sample_run) -> dict[str, Path]:
+    """The folders of compute, verify, plan and plan on a ledger alone."""
+    return {name: sample_run(name) for name in ("compute", "verify", "plan", "ledger")}
 
 
 @pytest.fixture(scope="module")

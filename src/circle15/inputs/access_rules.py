@@ -4,14 +4,13 @@ A district's own file extends one that circle15 ships and names only what differ
 the rules to the tags of a way or a barrier.
 """
 
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from circle15.errors import ConfigError, Problem
+from circle15.package_files import package_folder
 from circle15.toml import did_you_mean, problems_of, read_toml
 
 SUFFIX = ".toml"
@@ -160,14 +159,14 @@ def _path(name: object, folder: Path, asking: Path | None) -> Path:
         raise ConfigError(Problem("extends has to be the name of access rules", where, remedy='E.g. extends = "osm".'))
     if name.endswith(SUFFIX):
         return (folder / name).resolve()
-    shelf: Traversable = resources.files("circle15.configs") / "access"
-    shipped = sorted(item.name.removesuffix(SUFFIX) for item in shelf.iterdir() if item.name.endswith(SUFFIX))
+    shelf = package_folder("circle15.configs", "access")
+    shipped = [file.removesuffix(SUFFIX) for file in shelf if file.endswith(SUFFIX)]
     if name not in shipped:
         remedy = (
             f"{did_you_mean(name, shipped, 'Shipped')} A file of your own is named by its path, ending in {SUFFIX}."
         )
         raise ConfigError(Problem(f'there are no access rules "{name}"', where, remedy=remedy))
-    return Path(str(shelf / f"{name}{SUFFIX}"))
+    return Path(str(shelf[f"{name}{SUFFIX}"]))
 
 
 def _laid_over(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
