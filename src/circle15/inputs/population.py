@@ -10,13 +10,14 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyproj
+import shapely
 
 from circle15.config import Config, PopulationConfig
 from circle15.errors import ConfigError, InputError, Notes, Problem
-from circle15.inputs.areal import areal_cells, inner_points, note_large_polygons, note_overlaps
+from circle15.inputs.areal import check_polygons, inner_points, note_large_polygons, note_overlaps
 from circle15.inputs.groups import NOT_A_GROUP, check_group_names, check_groups
 from circle15.inputs.vector import COORDINATES, POINTS, POLYGONS, Wanted, load_layer
-from circle15.tables import POPULATION, Column, check_columns, clean_text
+from circle15.tables import POPULATION, SHAPE, Column, check_columns, clean_text
 
 RASTERS = (".tif", ".tiff", ".vrt", ".img", ".asc")
 
@@ -92,10 +93,16 @@ def _read_cells(source: PopulationConfig, path: Path, crs: pyproj.CRS, notes: No
         remedy = "Check that columns names the column of people."
         raise InputError(Problem("nobody lives in it", str(path), remedy=remedy))
     note_overlaps(table, path, notes)
+    shapes = np.asarray(table.geometry.array, dtype=object).copy()
     if source.cell_size_m is not None:
-        return areal_cells(table, figures, source.cell_size_m, path, notes)
-    note_large_polygons(table, path, notes)
-    table["geometry"] = inner_points(np.asarray(table.geometry.array))
+        check_polygons(table, source.cell_size_m, str(path))
+    else:
+        note_large_polygons(table, path, notes)
+    table["geometry"] = inner_points(shapes)
+    solid = shapely.get_dimensions(shapes) > 1
+    if solid.any():
+        shapes[~solid] = None
+        table[SHAPE] = pd.Series(shapes, index=table.index, dtype="object")
     return table
 
 

@@ -18,10 +18,11 @@ from rasterio.errors import RasterioError
 
 from circle15.config import Config, PopulationConfig
 from circle15.errors import ConfigError, InputError, Notes, Problem, raise_if_any
-from circle15.inputs.datum import correct
+from circle15.inputs.datum import correct, correct_shapes
 from circle15.inputs.formats import require_file
 from circle15.inputs.groups import check_group_names, check_groups
 from circle15.inputs.vector import Layer, parse_crs
+from circle15.tables import SHAPE
 from circle15.units import FloatArray
 
 SAME_GRID_PIXELS = 1e-3
@@ -77,12 +78,24 @@ def read_raster(config: Config, source: PopulationConfig, crs: pyproj.CRS, notes
     problems += check_groups(figures, path, functools.partial(_rows, ids), notes)
     raise_if_any(problems)
     keep = (figures > 0).any(axis=1).to_numpy()
-    xy = np.column_stack(rasterio.transform.xy(transform, row[keep], column[keep], offset="center"))
-    xy, found = correct(xy, pyproj.CRS(found), source.datum, "population", str(path), notes)
     cells = figures[keep].reset_index(drop=True)
     cells.insert(0, "cell_id", ids[keep])
-    points = gpd.GeoSeries(shapely.points(xy), crs=found)
-    return Layer(gpd.GeoDataFrame(cells, geometry=points), str(path), "cell_id").project(crs)
+    xy = np.column_stack(rasterio.transform.xy(transform, row[keep], column[keep], offset="center"))
+    xy, moved_crs = correct(xy, pyproj.CRS(found), source.datum, "population", str(path), notes)
+    points = gpd.GeoSeries(shapely.points(xy), crs=moved_crs)
+    table = Layer(gpd.GeoDataFrame(cells, geometry=points), str(path), "cell_id").project(crs)
+    squares = _squares(transform, row[keep], column[keep])
+    squares, moved_crs = correct_shapes(squares, pyproj.CRS(found), source.datum, "population", str(path), Notes())
+    shapes = gpd.GeoDataFrame({"cell_id": ids[keep]}, geometry=gpd.GeoSeries(squares, crs=moved_crs))
+    shapes = Layer(shapes, str(path), "cell_id").project(crs)
+    return table.assign(**{SHAPE: pd.Series(np.asarray(shapes.geometry.array, dtype=object), dtype=object)})
+
+
+def _squares(transform: Any, row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+    """Return each pixel's outline; neighbours have their corners in common, to the last digit."""
+    around = ((0, 0), (0, 1), (1, 1), (1, 0), (0, 0))
+    corners = [rasterio.transform.xy(transform, row + down, column + right, offset="ul") for down, right in around]
+    return np.asarray(shapely.polygons(np.moveaxis(np.array(corners), 2, 0)), dtype=object)
 
 
 def _open(stack: ExitStack, path: Path) -> Any:
