@@ -159,16 +159,28 @@ def grid_ids(cells: GridCells) -> pd.Series:
     return "n" + _padded(cells.row) + "e" + _padded(cells.column)
 
 
-def note_large_polygons(table: gpd.GeoDataFrame, path: Path, notes: Notes) -> None:
-    """Note inhabited polygons that are wider than `LARGE_POLYGON_M` and yet stay one cell each."""
-    bounds = table.geometry.bounds
-    wide = np.maximum(bounds.maxx - bounds.minx, bounds.maxy - bounds.miny).to_numpy() > LARGE_POLYGON_M
-    wide &= (table["total"] > 0).to_numpy()
+def note_large_polygons(shapes: Shapes, total: pd.Series, ids: pd.Series, what: str, remedy: str, notes: Notes) -> None:
+    """Note inhabited polygons or pixels that are wider than `LARGE_POLYGON_M` and yet stay one cell each.
+
+    Parameters
+    ----------
+    shapes : object array of shapely geometries, shape (cells,)
+        Missing ones and points have no width.
+    total, ids : Series
+        People of the cells, and how the note names these.
+    what, remedy : str
+        What the cells are, the file's name before it; and what can be done.
+    notes : Notes
+        Gets the note.
+    """
+    west, south, east, north = shapely.bounds(shapes).T
+    wide = np.fmax(east - west, north - south) > LARGE_POLYGON_M
+    wide &= (total > 0).to_numpy()
     text = (
-        f"{path.name}: {wide.sum()} polygons are wider than {LARGE_POLYGON_M:g} m, and all people of each are taken to "
-        "live at one point. cell_size_m = 100 spreads them over their area"
+        f"{wide.sum()} {what} are wider than {LARGE_POLYGON_M:g} m, and all people of each, or of the part of it that "
+        f"a committee has, are taken to live at one point. {remedy}"
     )
-    notes.add("population.large_polygons", wide.sum(), text, table["cell_id"][wide])
+    notes.add("population.large_polygons", wide.sum(), text, ids[wide])
 
 
 def note_overlaps(table: gpd.GeoDataFrame, path: Path, notes: Notes) -> None:

@@ -27,6 +27,7 @@ from circle15.network.compounds import build_gated_network
 from circle15.network.graph import ModeSpeeds, Network, build_network
 from circle15.network.shift import MIN_POINTS, best_shift, choose_points, compare_shifts
 from circle15.stages.run import Inputs, Networks, RuleBook, Run
+from circle15.stages.study_area import nearby
 from circle15.standard.model import Standard
 from circle15.standard.requirements import Provision, Quality, Reach
 from circle15.standard.resolve import Traits, possible_modes, resolve_rules, speed_kmh
@@ -97,7 +98,9 @@ def read_inputs(run: Run) -> Inputs:
     crs = pyproj.CRS(committees.crs)
     key = (str(config.folder), run.hashes, crs.to_wkt())
     settings = config.model_dump(mode="json", include={"population": True})
-    cells = run.kept(lambda notes: read_population(config, crs, notes), "population", settings, *key)
+    where = nearby(standard, committees, run.sensitivity)
+    box = None if where is None else dataclasses.astuple(where)
+    cells = run.kept(lambda notes: read_population(config, crs, notes, where), "population", settings, box, *key)
     network, types = config.resolve(config.network.source), [t.model_dump(mode="json") for t in standard.types]
     settings = config.model_dump(mode="json", include={"run": {"as_of"}, "network": {"source"}, "facilities": True})
     facilities = run.kept(
