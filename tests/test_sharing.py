@@ -167,6 +167,14 @@ def test_committees_without_an_area_have_no_cells():
     assert by_committee(made) == pytest.approx({"b": 500, "": 500})
 
 
+def test_no_cells_at_all():
+    """`check` goes on when a raster has nobody near the committees."""
+    nobody = make_cells(box(0, 0, 1, 1), old=[1.0]).iloc[:0]
+    made = share(nobody, make_committees(a=box(0, 0, 10, 10)), [box(0, 0, 5, 5)])
+    assert len(made) == 0
+    assert list(made) == ["cell_id", "total", "old", "geometry", "committee"]
+
+
 def test_ids_stay_unique():
     where = make_committees(**{"b/c": box(0, 0, 50, 100), "c": box(50, 0, 100, 100)})
     cells = make_cells(box(0, 0, 100, 100), box(0, 0, 100, 100)).assign(cell_id=["a", "a/b"])

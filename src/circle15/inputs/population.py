@@ -45,8 +45,10 @@ def read_population(
     GeoDataFrame or None
         ``cell_id``, ``total`` (persons), the groups (persons) and a point in `crs`: a pixel's centre; a polygon's
         centroid, or a representative point where that lies outside. Pixels and polygons have their outlines in
-        `tables.SHAPE`; `sharing.share_cells` cuts them. Sorted by ``cell_id``. A raster has ids ``r<row>c<column>``
-        counted from 0, and no row for pixels without people. None without ``[population]``.
+        `tables.SHAPE`; `sharing.share_cells` cuts them. No row if a raster has nobody nearby: whether its place is
+        wrong or the committees', is told where the network is known (`stages.read.check_places`). Sorted by
+        ``cell_id``. A raster has ids ``r<row>c<column>`` counted from 0, and no row for pixels without people. None
+        without ``[population]``.
 
     Raises
     ------

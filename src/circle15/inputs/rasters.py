@@ -72,10 +72,9 @@ def read_raster(
     text = f"{path.name}: {nan.sum()} pixels are NaN and count as nobody"
     notes.add("population.nan_pixels", nan.sum(), text, ids[nan])
     problems = _check_values(values, ids, paths)
-    if not problems and not (values[:, 0] > 0).any():
-        here = "" if nearby is None else f" within {nearby.beyond} of the committees"
-        remedy = "Check that band 1 holds persons per pixel, and the crs."
-        problems.append(Problem(f"nobody lives in it{here}", str(path), remedy=remedy))
+    whole = (window.height, window.width) == shape
+    if not problems and whole and not (values[:, 0] > 0).any():
+        problems.append(Problem("nobody lives in it", str(path), remedy="Check that band 1 holds persons per pixel."))
     figures = pd.DataFrame(np.nan_to_num(values, nan=0.0), columns=["total", *source.groups])
     problems += check_groups(figures, path, functools.partial(_rows, ids), notes)
     raise_if_any(problems)
@@ -114,13 +113,7 @@ def _crs_of(raster: Any, declared: pyproj.CRS | None, path: Path, notes: Notes) 
 def _window(
     raster: Any, found: pyproj.CRS, crs: pyproj.CRS, nearby: Nearby | None, datum: str, path: Path, notes: Notes
 ) -> Window:
-    """Return the part of a raster that holds the people who matter.
-
-    Raises
-    ------
-    InputError
-        If the raster ends before it.
-    """
+    """Return the part of a raster that holds the people who matter; it is empty if the raster ends before it."""
     whole = Window(0, 0, raster.width, raster.height)
     if nearby is None:
         return whole
@@ -135,9 +128,7 @@ def _window(
     right = min(int(np.ceil(columns.max())), raster.width)
     bottom = min(int(np.ceil(rows.max())), raster.height)
     if left >= right or top >= bottom:
-        remedy = "Check its crs and that of the committees, and that both are of one place."
-        what = f"none of its pixels lies within {nearby.beyond} of the committees"
-        raise InputError(Problem(what, str(path), remedy=remedy))
+        return Window(0, 0, 0, 0)
     unread = raster.width * raster.height - (right - left) * (bottom - top)
     text = (
         f"{path.name}: {unread:,} of {raster.width * raster.height:,} pixels were not read: they lie more than "
@@ -200,9 +191,9 @@ def _inhabited(
     A masked pixel is nobody in the first raster (the total), and NaN in the others, for their number is missing there.
     The rasters are read block by block: a country's file may be larger than memory, its inhabited pixels are not.
     """
-    parts = []
+    parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, len(rasters))))]
     for _, block in rasters[0].block_windows(1):
-        if not intersect(block, wanted):
+        if not (wanted.height and wanted.width and intersect(block, wanted)):
             continue
         window = intersection(block, wanted)
         blocks = [_block(raster, path, window) for raster, path in zip(rasters, paths, strict=True)]

@@ -132,9 +132,20 @@ def check_places(run: Run, inputs: Inputs, networks: Networks) -> None:
         _note_strangers(run, areas)
     if inputs.cells is not None and config.population:
         problems += check_overlap(inputs.cells, box, config.population.source)
+        problems += _nobody_near(run, inputs)
     for source, part in table.groupby("source", sort=True):
         problems += check_overlap(part, box, str(source))
     raise_if_any(problems)
+
+
+def _nobody_near(run: Run, inputs: Inputs) -> list[Problem]:
+    """Return a problem if a raster, which is read around the committees only, has nobody there."""
+    around = nearby(run.standard, inputs.committees, run.sensitivity)
+    if inputs.cells is None or len(inputs.cells) or around is None or run.config.population is None:
+        return []
+    what = f"nobody lives within {around.beyond} of the committees"
+    remedy = "Check the crs of both files, that both are of one place, and that band 1 holds persons per pixel."
+    return [Problem(what, run.config.population.source, remedy=remedy)]
 
 
 def _note_strangers(run: Run, areas: gpd.GeoDataFrame) -> None:
