@@ -350,7 +350,7 @@ def _note_overlaps(shapes: Shapes, cells: gpd.GeoDataFrame, areas: Shapes, notes
     points = np.flatnonzero(~_is_polygon(shapes))
     _, inside = shapely.STRtree(shapes[points]).query(areas, predicate="intersects")
     share[points] = np.bincount(inside, minlength=len(points)) > 1
-    twice = _twice(areas)
+    twice = _twice(areas) if len(solid) else solid
     if len(twice):
         part, cell = shapely.STRtree(shapes[solid]).query(twice, predicate="intersects")
         size = shapely.area(shapely.intersection(shapes[solid[cell]], twice[part]))
