@@ -1,6 +1,7 @@
 """Cells that several committees share: sums by hand, plain loops, and what may never change."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import geopandas as gpd
 import numpy as np
@@ -14,10 +15,13 @@ from hypothesis import strategies as st
 from shapely import affinity
 from shapely.ops import split
 
+from circle15.cache import open_cache
 from circle15.errors import ConfigError, InputError, Notes
 from circle15.inputs.population import read_population
 from circle15.inputs.sharing import SLIVER_M, share_cells
-from tables_kit import EAST, NORTH, codes, make_config, write_raster
+from circle15.stages.people import densities, place_people
+from circle15.stages.run import Inputs, Run
+from tables_kit import EAST, NORTH, STANDARD, codes, make_config, write_raster
 
 UTM = pyproj.CRS("EPSG:32651")
 
@@ -254,6 +258,38 @@ def test_pixels_in_degrees_fit_together(tmp_path):
     # pixels differ in size by latitude, a little: 480 people are not evenly spread over all the land
     assert by_committee(made) == pytest.approx(expected, rel=1e-4)
     assert made["total"].sum() == pytest.approx(480, abs=1e-9)
+
+
+# in a run ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_places_people_by_their_pieces(tmp_path):
+    """400 people on 1 ha, half a lake: 40 m of its 50 m of land are a's, the rest is in no area."""
+    lake = gpd.GeoDataFrame(geometry=[box(50, -10, 200, 110)], crs=UTM)
+    lake.to_file(tmp_path / "lake.gpkg")
+    config = make_config(
+        tmp_path,
+        committees={"source": "c.csv", "water": {"source": "lake.gpkg"}},
+        population={"source": "people.gpkg"},
+    )
+    where = make_committees(a=box(0, 0, 40, 100), b=box(300, 0, 400, 100)).assign(town_id="t", kind="residents")
+    where = where.set_geometry(gpd.GeoSeries([None, None], crs=UTM))
+    cells = make_cells(box(0, 0, 100, 100), total=[400.0], old=[40.0])
+    store = open_cache(tmp_path / "cache")
+    for expected in (320, 320, 160):  # the second one from the store, the third with another area
+        if expected == 160:
+            where["area"] = pd.Series([box(0, 0, 20, 100), where["area"].iloc[1]], dtype=object)
+        run = Run(config, STANDARD, {}, store, Notes(), SimpleNamespace())
+        placed = place_people(run, Inputs(UTM, where, cells, SimpleNamespace()), SimpleNamespace())
+        assert list(placed.cells["cell_id"]) == ["p0/", "p0/a"]
+        assert placed.groups == ("total", "old")
+        assert placed.population["total"].tolist() == pytest.approx([expected, 0])
+        assert placed.population["old"].tolist() == pytest.approx([expected / 10, 0])
+        assert list(placed.cell_status) == ["outside", "assigned"]
+        assert densities(run, placed) == pytest.approx([80_000, 0], rel=1e-3)  # 320 on 0.4 ha, 160 on 0.2 ha
+        assert codes(run.notes)["population.shared"] == 1
+        assert codes(run.notes)["population.outside"] == 1
+        assert placed.committees.geometry.iloc[0].equals_exact(placed.cells.geometry.iloc[1], 1e-6)
 
 
 # what never changes ------------------------------------------------------------------------------------------------
