@@ -255,8 +255,12 @@ def _partition(
     piece = np.full(len(cell), None, dtype=object)
     for number in range(int(count.max(initial=0))):
         now = np.flatnonzero(turn == number)
-        piece[now] = _flat(shapely.intersection(rest[cell[now]], areas[area[now]]))
-        rest[cell[now]] = _flat(shapely.difference(rest[cell[now]], areas[area[now]]))
+        before = rest[cell[now]]
+        piece[now] = _flat(shapely.intersection(before, areas[area[now]]))
+        part = shapely.area(piece[now]) / np.fmax(shapely.area(before), np.finfo(float).tiny)
+        left = now[(part > SLIVER) & (part < 1 - SLIVER)]
+        rest[cell[now[part >= 1 - SLIVER]]] = shapely.Polygon()
+        rest[cell[left]] = _flat(shapely.difference(rest[cell[left]], areas[area[left]]))
     owner = np.concatenate([cell, cells])
     committee = np.concatenate([area, np.full(len(cells), -1, dtype=np.int64)])
     piece = np.concatenate([piece, rest[cells]])
@@ -271,19 +275,22 @@ def _partition(
 
 
 def _no_slivers(owner: IntArray, piece: Shapes, size: FloatArray, whole: FloatArray) -> BoolArray:
-    """Return which pieces are more than noise and drawing; a cell keeps its largest in any case."""
+    """Return which pieces are more than noise and drawing; a cell of nothing else keeps them all."""
     share = size / whole[owner]
     thin = np.flatnonzero((share > SLIVER) & (share < SLIVER_SHARE) & (2 * size < SLIVER_M * shapely.length(piece)))
     thin = thin[shapely.is_empty(shapely.buffer(piece[thin], -SLIVER_M / 2))]
     kept = share > SLIVER
     kept[thin] = False
-    return kept
+    nothing = np.bincount(owner[kept], minlength=len(whole)) == 0
+    return np.asarray(kept | nothing[owner])
 
 
 def _flat(shapes: Shapes) -> Shapes:
     """Return shapes without the points and lines that an intersection leaves where outlines only touch."""
     shapes = shapes.copy()
-    for row in np.flatnonzero(~_is_polygon(shapes)):
+    solid = shapely.get_dimensions(shapes) > 1
+    shapes[~solid] = shapely.Polygon()
+    for row in np.flatnonzero(solid & ~_is_polygon(shapes)):
         parts = shapely.get_parts(shapes[row])
         shapes[row] = shapely.multipolygons(parts[shapely.get_dimensions(parts) > 1])
     return shapes
@@ -293,7 +300,7 @@ def _check_valid(shapes: Shapes, used: BoolArray, what: str, where: str) -> None
     bad = used & ~shapely.is_valid(shapes)
     if bad.any():
         remedy = "Repair or simplify them, or store their file in a metric CRS."
-        text = f"{counted(int(bad.sum()), 'polygon', 'polygons')} of {what} cannot be cut: projected, it crosses itself"
+        text = f"{counted(int(bad.sum()), 'polygon', 'polygons')} of {what} cannot be cut: invalid once projected"
         raise InputError(Problem(text, where, remedy=remedy))
 
 
