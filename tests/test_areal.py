@@ -14,6 +14,7 @@ from shapely import affinity
 from circle15.errors import ConfigError, Notes
 from circle15.inputs.areal import MAX_PIECES, cut_onto_grid
 from circle15.inputs.population import read_population
+from circle15.inputs.sharing import share_cells
 from tables_kit import EAST, NORTH, codes, make_config, write_text
 
 UTM = pyproj.CRS("EPSG:32651")
@@ -44,6 +45,11 @@ def overlap(shapes: np.ndarray, persons: np.ndarray, size: float) -> dict[tuple[
     return found
 
 
+def alone(shapes) -> np.ndarray:
+    """All polygons are of one group: in no committee."""
+    return np.full(len(shapes), -1)
+
+
 def table(shapes, total, **groups) -> gpd.GeoDataFrame:
     ids = [f"t{n:04}" for n in range(len(total))]
     return gpd.GeoDataFrame({"cell_id": ids, "total": total, **groups}, geometry=list(shapes), crs=UTM)
@@ -52,16 +58,18 @@ def table(shapes, total, **groups) -> gpd.GeoDataFrame:
 def read(folder, frame: gpd.GeoDataFrame, notes: Notes | None = None, **keys) -> gpd.GeoDataFrame:
     frame.to_file(folder / "p.gpkg")
     config = make_config(folder, population={"source": "p.gpkg", **keys})
-    cells = read_population(config, UTM, notes if notes is not None else Notes())
+    notes = notes if notes is not None else Notes()
+    cells = read_population(config, UTM, notes)
     assert cells is not None
-    return cells
+    nowhere = gpd.GeoDataFrame({"committee_id": ["c"], "area": [None]}, geometry=[shapely.Point(0, 0)], crs=UTM)
+    return share_cells(cells, nowhere, None, keys.get("cell_size_m"), folder / "p.gpkg", notes)[0]
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_people_by_square_equal_those_of_a_brute_force(seed):
     shapes = tracts(seed)
     persons = np.random.default_rng(seed).uniform(0, 1000, (len(shapes), 2))
-    cells = cut_onto_grid(shapes, persons, SIZE)
+    cells = cut_onto_grid(shapes, persons, SIZE, alone(shapes))
     expected = overlap(shapes, persons, SIZE)
     found = dict(zip(zip(cells.row.tolist(), cells.column.tolist(), strict=True), cells.persons, strict=True))
     assert set(expected) <= set(found)
@@ -75,7 +83,7 @@ def test_no_person_is_made_or_lost_and_points_are_inside(seed, size):
     shapes = tracts(seed)
     rng = np.random.default_rng(seed)
     persons = rng.uniform(0, 5000, (len(shapes), 3)) * (rng.random(len(shapes)) < 0.7)[:, None]
-    cells = cut_onto_grid(shapes, persons, size)
+    cells = cut_onto_grid(shapes, persons, size, alone(shapes))
     assert np.abs(cells.persons.sum(axis=0) - persons.sum(axis=0)).max() < 1e-6
     inhabited = shapely.union_all(shapes[persons[:, 0] > 0])
     assert (shapely.distance(cells.point, inhabited) < 1e-6).all()
@@ -86,7 +94,7 @@ def test_no_person_is_made_or_lost_and_points_are_inside(seed, size):
 
 def test_a_square_over_four_cells():
     """A square of 100 m whose corner is 25 m and 40 m off the grid: 0.75 × 0.6 of it in the first cell, and so on."""
-    cells = cut_onto_grid(np.array([shapely.box(25, 40, 125, 140)]), np.array([[1000.0, 100.0]]), SIZE)
+    cells = cut_onto_grid(np.array([shapely.box(25, 40, 125, 140)]), np.array([[1000.0, 100.0]]), SIZE, np.array([0]))
     assert cells.row.tolist() == [0, 0, 1, 1]
     assert cells.column.tolist() == [0, 1, 0, 1]
     assert cells.persons[:, 0] == pytest.approx([450, 150, 300, 100], abs=1e-9)
@@ -97,14 +105,14 @@ def test_a_square_over_four_cells():
 
 def test_polygons_on_the_lines_of_the_grid_have_no_slivers():
     shapes = np.array([shapely.box(-200, 0, 0, 100), shapely.box(0, 0, 100, 100), shapely.box(100, 0, 100.5, 100)])
-    cells = cut_onto_grid(shapes, np.array([[8.0], [5.0], [0.0]]), SIZE)
+    cells = cut_onto_grid(shapes, np.array([[8.0], [5.0], [0.0]]), SIZE, alone(shapes))
     assert cells.column.tolist() == [-2, -1, 0]
     assert cells.persons[:, 0].tolist() == [4, 4, 5]
 
 
 def test_what_several_polygons_have_in_a_cell_adds_up_where_most_people_are():
     shapes = np.array([shapely.box(0, 0, 20, 100), shapely.box(20, 0, 100, 100)])
-    cells = cut_onto_grid(shapes, np.array([[30.0], [10.0]]), SIZE)
+    cells = cut_onto_grid(shapes, np.array([[30.0], [10.0]]), SIZE, alone(shapes))
     assert cells.persons.tolist() == [[40.0]]
     assert shapely.get_coordinates(cells.point).tolist() == [[(30 * 10 + 10 * 60) / 40, 50.0]]
 
@@ -112,7 +120,7 @@ def test_what_several_polygons_have_in_a_cell_adds_up_where_most_people_are():
 def test_a_point_between_two_pieces_moves_into_the_one_with_more_people():
     """Two banks of a river: the mean of their people is in the water."""
     shapes = np.array([shapely.box(0, 0, 20, 100), shapely.box(80, 0, 100, 100)])
-    cells = cut_onto_grid(shapes, np.array([[10.0], [11.0]]), SIZE)
+    cells = cut_onto_grid(shapes, np.array([[10.0], [11.0]]), SIZE, alone(shapes))
     assert shapely.get_coordinates(cells.point).tolist() == [[90.0, 50.0]]
 
 
@@ -120,12 +128,12 @@ def test_a_piece_without_people_is_no_place_for_the_point():
     """A ring of housing around an empty park: the mean is in the park."""
     park = shapely.box(30, 30, 70, 70)
     ring = shapely.box(0, 0, 100, 100) - park
-    cells = cut_onto_grid(np.array([ring, park]), np.array([[10.0], [0.0]]), SIZE)
+    cells = cut_onto_grid(np.array([ring, park]), np.array([[10.0], [0.0]]), SIZE, np.zeros(2, dtype=int))
     assert ring.covers(cells.point[0])
 
 
 def test_a_group_outlives_a_total_of_zero():
-    cells = cut_onto_grid(np.array([shapely.box(0, 0, 100, 100)]), np.array([[0.0, 0.5]]), SIZE)
+    cells = cut_onto_grid(np.array([shapely.box(0, 0, 100, 100)]), np.array([[0.0, 0.5]]), SIZE, np.array([0]))
     assert cells.persons.tolist() == [[0.0, 0.5]]
     assert shapely.get_coordinates(cells.point).tolist() == [[50.0, 50.0]]
 
@@ -186,6 +194,6 @@ def test_a_districts_tracts_within_seconds():
     shapes = shapely.get_parts(shapely.voronoi_polygons(middle, extend_to=shapely.box(0, 0, 34_600, 34_600)))
     shapes = shapely.segmentize(shapely.intersection(shapes, shapely.box(0, 0, 34_600, 34_600)), 100)
     start = time.perf_counter()
-    cells = cut_onto_grid(shapes, rng.integers(0, 2000, (5000, 3)).astype(float), SIZE)
+    cells = cut_onto_grid(shapes, rng.integers(0, 2000, (5000, 3)).astype(float), SIZE, alone(shapes))
     assert len(cells.row) == pytest.approx(120_000, rel=0.01)
     assert time.perf_counter() - start < 30

@@ -1,5 +1,6 @@
 """Cells scaled to a census: closed forms by hand, an independent search for the capped factor, and bad tables."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import geopandas as gpd
@@ -13,11 +14,12 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from circle15.assess.coverage import ASSIGNED, OUTSIDE
+from circle15.cache import open_cache
 from circle15.errors import ConfigError, InputError, Notes
 from circle15.inputs.census import Census, fill, read_census, scale_to_census
 from circle15.stages.people import place_people
-from circle15.stages.run import Inputs
-from tables_kit import EAST, NORTH, codes, make_config, write_text
+from circle15.stages.run import Inputs, Run
+from tables_kit import EAST, NORTH, STANDARD, codes, make_config, write_text
 
 UTM = pyproj.CRS("EPSG:32651")
 NAN = float("nan")
@@ -253,7 +255,7 @@ def test_people_are_placed_then_scaled_and_no_centre_moves(tmp_path):
     cells.loc[3, "geometry"] = shapely.Point(EAST - 500, NORTH)
     write_text(tmp_path / "census.csv", "committee_id,total", "a1,40", "a2,6")
     section = {"source": "cells.csv", "census": {"source": "census.csv", "by": "committee"}}
-    run = SimpleNamespace(config=make_config(tmp_path, population=section), notes=Notes())
+    run = Run(make_config(tmp_path, population=section), STANDARD, {}, open_cache(None), Notes(), SimpleNamespace())
     inputs = Inputs(UTM, where, cells, SimpleNamespace())
     placed = place_people(run, inputs, SimpleNamespace())
     assert placed.cells is not None
@@ -261,7 +263,7 @@ def test_people_are_placed_then_scaled_and_no_centre_moves(tmp_path):
     assert list(placed.persons) == [10, 30, 0, 50, 6]
     assert list(placed.cell_committee) == [0, 0, 1, -1, 1]
     assert list(placed.cell_status) == [ASSIGNED, ASSIGNED, ASSIGNED, OUTSIDE, ASSIGNED]
-    plain = SimpleNamespace(config=make_config(tmp_path, population={"source": "cells.csv"}), notes=Notes())
+    plain = dataclasses.replace(run, config=make_config(tmp_path, population={"source": "cells.csv"}), notes=Notes())
     before = place_people(plain, inputs, SimpleNamespace())
     assert list(placed.committees.geometry) == list(before.committees.geometry)
     assert placed.committees.geometry.iloc[0] == shapely.Point(EAST + 7.5, NORTH)

@@ -21,7 +21,7 @@ from circle15.cli import check_report
 from circle15.config import load_config
 from circle15.errors import InputError, Problem
 from circle15.stages import check as stage
-from circle15.stages.check import Report, check
+from circle15.stages.check import FACTS, Report, check
 from circle15.stages.doubts import pieces
 from circle15.stages.salvage import EXIT_BUG, Log
 from kit import make_network, make_streets
@@ -227,7 +227,8 @@ def test_every_note_of_compute_is_a_doubt(cache, tmp_path):
     outcome = pipeline.compute(load_config(SAMPLE), out=tmp_path / "out", cache=cache, progress=Quiet())
     doubts = {(doubt.code, doubt.count) for doubt in report.doubts}
     told = {(note.code, note.count) for note in outcome.notes.items}
-    assert told - doubts <= {(code, count) for code, count in told if code == "population.total"}
+    assert told - doubts <= {(code, count) for code, count in told if code in FACTS}
+    assert FACTS == ("population.total", "population.shared", "population.far")
     assert len(told) > 10
 
 

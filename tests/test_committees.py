@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from circle15.errors import ConfigError, InputError, Notes
-from circle15.inputs.committees import cells_in_areas, choose_centres, read_committees, run_crs
+from circle15.inputs.committees import choose_centres, read_committees, run_crs
+from circle15.inputs.sharing import share_cells
 from tables_kit import EAST, NORTH, STANDARD, codes, make_config, write_text
 
 UTM = pyproj.CRS("EPSG:32651")
@@ -208,12 +209,13 @@ def test_cells_belong_to_the_area_that_holds_them(tmp_path):
     committees = from_areas(tmp_path, {"b": square(0, 0), "a": square(100, 0), "c": square(150, 0)})
     notes = Notes()
     people = cells(("1", 50, 50, 1), ("2", 100, 50, 2), ("3", 160, 50, 4), ("4", 240, 50, 8), ("5", 500, 50, 16))
-    rows = cells_in_areas(people, committees, notes)
+    _, rows = share_cells(people, committees, None, None, Path(), notes)
     ids = [committees["committee_id"].iloc[row] if row >= 0 else None for row in rows]
     assert ids == ["b", "a", "a", "c", None]
     assert codes(notes) == {"population.several_areas": 2}
     assert "(6 people)" in notes.items[0].text
-    backwards = cells_in_areas(people, committees.iloc[::-1].reset_index(drop=True), Notes())
+    turned = committees.iloc[::-1].reset_index(drop=True)
+    _, backwards = share_cells(people, turned, None, None, Path(), Notes())
     assert list(2 - backwards[:4]) == list(rows[:4])
     assert backwards[4] == -1
 
@@ -222,7 +224,7 @@ def test_a_centre_lies_where_the_people_are(tmp_path):
     committees = from_areas(tmp_path, {"a": square(0, 0), "b": square(200, 0)})
     people = cells(("1", 10, 10, 1), ("2", 90, 10, 3), ("3", 90, 90, 0))
     notes = Notes()
-    table = choose_centres(committees, people, cells_in_areas(people, committees, notes), notes)
+    table = choose_centres(committees, *share_cells(people, committees, None, None, Path(), notes), notes)
     assert table.geometry.iloc[0].equals(shapely.Point(EAST + 70, NORTH + 10))  # (1 · 10 + 3 · 90) / 4
     assert square(200, 0).contains(table.geometry.iloc[1])
     assert table.crs == UTM
@@ -235,7 +237,7 @@ def test_a_centre_never_leaves_its_area(tmp_path):
     committees = from_areas(tmp_path, {"u": u})
     people = cells(("z", 90, 90, 5), ("k", 10, 90, 5), ("a", 50, 10, 0))
     notes = Notes()
-    table = choose_centres(committees, people, cells_in_areas(people, committees, notes), notes)
+    table = choose_centres(committees, *share_cells(people, committees, None, None, Path(), notes), notes)
     assert table.geometry.iloc[0].equals(shapely.Point(EAST + 10, NORTH + 90))
     assert codes(notes) == {"committees.centre_cell": 1}
 

@@ -109,7 +109,8 @@ def test_density_is_people_by_land(tmp_path):
     points = [box(0, 0, 1, 1).centroid] * 5
     cells = gpd.GeoDataFrame({"cell_id": list("abcde"), "total": [1000.0, 2000, 9, 9, 9]}, geometry=points, crs=UTM)
     run = SimpleNamespace(config=config_with_water(tmp_path, box(1, 0, 1.5, 1), box(2, -1, 4, 3)), notes=Notes())
-    inputs = Inputs(UTM, area, cells, SimpleNamespace(), cell_committee=np.array([0, 0, 1, 2, -1]))
+    water = read_water(run.config, UTM, run.notes)
+    inputs = Inputs(UTM, area, cells, SimpleNamespace(), cell_committee=np.array([0, 0, 1, 2, -1]), water=water)
     assert densities(run, inputs) == pytest.approx([2000, NAN, NAN, 0], rel=1e-4, nan_ok=True)
     assert codes(run.notes) == {"committees.no_land": 1}
     assert run.notes.items[0].rows == ("c1",)

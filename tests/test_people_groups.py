@@ -51,7 +51,7 @@ def fault(caught) -> list[tuple[str, tuple[str, ...]]]:
 def test_a_raster_for_each_group(tmp_path):
     notes = Notes()
     cells = rasters(tmp_path, age_0_2=CHILDREN, age_60_plus=[[3, 0, -9999], [0, 2.5, 0]], notes=notes)
-    assert list(cells.columns) == ["cell_id", "total", "age_0_2", "age_60_plus", "geometry"]
+    assert list(cells.columns) == ["cell_id", "total", "age_0_2", "age_60_plus", "geometry", "shape"]
     assert list(cells["cell_id"]) == ["r0c0", "r1c0", "r1c1", "r1c2"]
     assert list(cells["age_0_2"]) == [1, 5, 0, 2]
     assert list(cells["age_60_plus"]) == [3, 0, 2.5, 0]

@@ -139,7 +139,8 @@ def test_people_add_up(done):
     people = manifest["people"]
     assert people["total"] == pytest.approx(people["assigned"] + people["outside"] + people["off_network"], abs=1e-6)
     committees = pd.read_csv(done / "csv" / "committees.csv")
-    assert committees.population.sum() == pytest.approx(people["assigned"], abs=1e-3)
+    # shared people are fractions, and each row is written to a thousandth
+    assert committees.population.sum() == pytest.approx(people["assigned"], abs=5e-4 * len(committees))
     cells = gpd.read_file(done / "circle15.gpkg", layer="cells")
     assert cells.total.sum() == pytest.approx(people["total"], abs=1e-3)
     assert cells[cells.status == "outside"].total.sum() == pytest.approx(people["outside"], abs=1e-3)
@@ -365,9 +366,10 @@ def test_a_truncated_network_says_so(district, tmp_path):
         run(district, tmp_path / "out")
 
 
-def test_committees_in_the_wrong_crs_are_refused_before_any_verdict(district, tmp_path):
+def test_people_in_the_wrong_crs_are_refused_before_any_verdict(district, tmp_path):
     edit(district, "[population]\nsource", '[population]\ncrs = "EPSG:32649"\nsource')
-    with pytest.raises(InputError, match="none of 4102 places lies in the network's box"):
+    # a raster is read around the committees only: nobody is there
+    with pytest.raises(InputError, match=r"population.tif: nobody lives within 6.0 km of the committees"):
         run(district, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -426,7 +428,7 @@ def test_people_are_covered_where_they_reach_as_many_as_are_asked_for(district, 
     for row, committee in enumerate(inputs.committees.committee_id):
         found = rows.loc[committee].iloc[0] if committee in rows.index else None
         if found is not None and found["mode"] == "walk":
-            assert found.population_covered == pytest.approx(covered.get(row, 0.0))
+            assert found.population_covered == pytest.approx(covered.get(row, 0.0), abs=5e-4)  # it's written so
             checked += found.population_covered > 0
     assert checked > 5
 

@@ -1,5 +1,6 @@
 """Population: rasters of persons per pixel, and cells as points and polygons."""
 
+import zipfile
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circle15.errors import ConfigError, InputError, Notes
+from circle15.inputs.nearby import Nearby
 from circle15.inputs.population import read_population
 from tables_kit import EAST, NORTH, codes, make_config, write_raster, write_text
 
@@ -122,6 +124,62 @@ def test_columns_mean_nothing_for_a_raster(tmp_path):
         read(path, columns={"total": "pop"})
 
 
+HEADER = (
+    "BYTEORDER I",
+    "NROWS 2",
+    "NCOLS 3",
+    "NBANDS 1",
+    "NBITS 32",
+    "PIXELTYPE FLOAT",
+    f"ULXMAP {EAST + 50}",
+    f"ULYMAP {NORTH + 150}",
+    *("XDIM 100", "YDIM 100", "NODATA -9999"),
+)
+"""Of a .bil: the middle of the first pixel."""
+FLT_HEADER = (
+    *("ncols 3", "nrows 2", f"xllcorner {EAST}", f"yllcorner {NORTH}", "cellsize 100", "NODATA_value -9999"),
+    "byteorder LSBFIRST",
+)
+"""Of ESRI's GridFloat: the lower left corner."""
+
+
+@pytest.mark.parametrize(
+    ("ending", "header"), [("bil", HEADER), ("bip", HEADER), ("bsq", HEADER), ("flt", FLT_HEADER), ("FLT", FLT_HEADER)]
+)
+def test_rasters_of_bare_numbers_with_a_header(tmp_path, ending, header):
+    path = tmp_path / f"p.{ending}"
+    path.write_bytes(np.array([[1, 2.5, NO_DATA], [0, 4, 8]], dtype="<f4").tobytes())
+    with pytest.raises(InputError, match=r"has no p.hdr beside it.*how many pixels"):
+        read(path, crs="EPSG:32651")
+    write_text(tmp_path / "p.hdr", *header)
+    with pytest.raises(InputError, match=r"does not say in which CRS"):
+        read(path)
+    cells = read(path, crs="EPSG:32651")
+    assert list(cells["total"]) == [1, 2.5, 4, 8]
+    assert xy(cells) == [(50, 150), (150, 150), (150, 50), (250, 50)]
+
+
+def test_a_packed_raster_is_told(tmp_path):
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.writestr("readme.txt", "people")
+        archive.writestr("chn/pop_2020.tif", "")
+    with pytest.raises(InputError, match=r'holds "chn/pop_2020.tif". Unpack all of it.*source = "pop_2020.tif"'):
+        read(tmp_path / "p.zip")
+    (tmp_path / "p.tif.gz").write_bytes(b"packed")
+    with pytest.raises(InputError, match=r"is an archive, which is not read. Unpack it"):
+        read(tmp_path / "p.tif.gz")
+    write_raster(tmp_path / "p.tif", [[1]])
+    with pytest.raises(InputError, match=r"p.zip: is an archive that holds"):
+        read(tmp_path / "p.tif", groups={"old": "p.zip"})
+
+
+def test_coarse_pixels_are_noted(tmp_path):
+    notes = Notes()
+    read(write_raster(tmp_path / "p.tif", [[3, 0, 4]], pixel=501.0), notes)
+    assert codes(notes) == {"population.large_polygons": 2, "population.total": 7}
+    assert notes.items[0].rows == ("r0c0", "r0c2")
+
+
 def test_further_bands_are_noted(tmp_path):
     notes = Notes()
     read(write_raster(tmp_path / "p.tif", [[[1, 2]], [[3, 4]]]), notes)
@@ -215,6 +273,87 @@ def test_the_grid_of_helsinki():
     assert cells is not None
     assert len(cells) == 92
     assert cells["total"].sum() == 71_724  # as the data's own README says
+
+
+# near the committees -----------------------------------------------------------------------------------------------
+
+
+def around(west: float, south: float, east: float, north: float) -> Nearby:
+    return Nearby(EAST + west, NORTH + south, EAST + east, NORTH + north, 2000.0)
+
+
+@pytest.mark.parametrize("more", [{}, {"tiled": True, "blockxsize": 16, "blockysize": 16}])
+def test_a_raster_is_read_where_the_committees_are(tmp_path, more):
+    """Columns 10 to 19 and rows 20 to 24 of 50 × 40; the numbers outside are not looked at, bad ones included."""
+    values = np.arange(2000.0).reshape(40, 50) + 1
+    values[0, 0] = -5
+    path = write_raster(tmp_path / "p.tif", values, **more)
+    write_raster(tmp_path / "old.tif", values / 2, **more)
+    box = around(1000, 1500, 2000, 2000)
+    notes = Notes()
+    config = make_config(tmp_path, population={"source": path.name, "groups": {"old": "old.tif"}})
+    cells = read_population(config, UTM, notes, box)
+    # the box ends on pixels' sides
+    assert sorted(cells["total"]) == sorted(values[20:25, 10:20].ravel())
+    assert (cells["old"] * 2 == cells["total"]).all()
+    assert cells["cell_id"].iloc[0] == "r20c10"
+    assert xy(cells)[0] == (1050, 1950)
+    assert codes(notes)["population.far"] == 2000 - 50
+    assert "1,950 of 2,000 pixels were not read: they lie more than 2.0 km beyond the committees" in notes.items[0].text
+
+
+def test_a_raster_in_degrees_is_read_where_the_committees_are(tmp_path):
+    """Whatever lies in the box is there, and little else."""
+    path = write_raster(tmp_path / "p.tif", np.ones((60, 60)))
+    with rasterio.open(path, "r+") as file:
+        file.crs, file.transform = "EPSG:4326", rasterio.transform.from_origin(121.4, 31.2, 1 / 1200, 1 / 1200)
+    whole = read(path)
+    middle = whole.geometry.iloc[1830]
+    box = Nearby(middle.x - 500, middle.y - 700, middle.x + 500, middle.y + 700, 100.0)
+    cells = read_population(make_config(tmp_path, population={"source": "p.tif"}), UTM, Notes(), box)
+    within = set(whole["cell_id"][whole.geometry.intersects(box.box)])
+    assert within <= set(cells["cell_id"])
+    assert len(cells) < 1.5 * len(within)
+    same = whole.set_index("cell_id").loc[cells["cell_id"]]
+    assert (same.geometry.to_numpy() == cells.geometry.to_numpy()).all()
+
+
+def test_a_chinese_maps_raster_has_a_margin(tmp_path):
+    """Pixels that the offset moves into the box are read."""
+    values = np.ones((100, 100))
+    path = write_raster(tmp_path / "p.tif", values, crs="EPSG:4490")
+    with rasterio.open(path, "r+") as file:
+        file.transform = rasterio.transform.from_origin(121.4, 31.2, 1e-3, 1e-3)
+    whole = read(path, datum="gcj02")
+    x, y = whole.geometry.iloc[5050].coords[0]
+    box = Nearby(x - 300, y - 300, x + 300, y + 300, 0.0)
+    config = make_config(tmp_path, population={"source": "p.tif", "datum": "gcj02"})
+    cells = read_population(config, UTM, Notes(), box)
+    assert set(whole["cell_id"][whole.geometry.intersects(box.box)]) <= set(cells["cell_id"])
+
+
+def test_a_raster_of_another_place_has_nobody(tmp_path):
+    """Is it the raster that is wrong, or the committees? Who knows the network says so; nothing is read meanwhile."""
+    path = write_raster(tmp_path / "p.tif", [[1, 0, 0, 0]])
+    config = make_config(tmp_path, population={"source": path.name})
+    for box in (around(5000, 0, 6000, 100), around(300, 0, 900, 100)):
+        cells = read_population(config, UTM, Notes(), box)
+        assert len(cells) == 0
+        assert list(cells) == ["cell_id", "total", "geometry", "shape"]
+        assert cells.crs == UTM
+
+
+def test_cells_far_away_are_left_out_and_counted(tmp_path):
+    rows = [f"{n},{10 * n},{EAST + 1000 * n},{NORTH}" for n in (1, 2, 3)]
+    write_text(tmp_path / "p.csv", "cell_id,total,x,y", *rows)
+    config = make_config(tmp_path, population={"source": "p.csv", "crs": "EPSG:32651"})
+    notes = Notes()
+    cells = read_population(config, UTM, notes, around(0, -1, 2000, 1))
+    assert list(cells["cell_id"]) == ["1", "2"]
+    assert codes(notes) == {"population.far": 1, "population.total": 30}
+    assert "1 cell lies more than 2.0 km beyond the committees and was left out (30 people)" in notes.items[0].text
+    # where nothing is near, it is a wrong crs: told where the network is known
+    assert len(read_population(config, UTM, Notes(), around(9000, 0, 9001, 1))) == 3
 
 
 @pytest.mark.parametrize("name", ["area", "committee_id", "kind", "population"])

@@ -166,6 +166,8 @@ POPULATION = (
     Column("cell_id", required=True, unique=True),
     Column("total", "number", required=True, minimum=0.0),
 )
+SHAPE = "shape"
+"""Column of the cells as they are read, where some have an area: the polygon, None for points."""
 FACILITIES = (
     Column("facility_id", required=True, unique=True),
     Column("type_id", required=True),

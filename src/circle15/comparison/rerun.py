@@ -17,7 +17,7 @@ import shapely
 
 from circle15.assess.rates import combine
 from circle15.cache import hash_of
-from circle15.config import CensusConfig, Config, OverridesConfig, WaterConfig
+from circle15.config import CensusConfig, Config, OverridesConfig, PopulationConfig, WaterConfig
 from circle15.errors import Notes
 from circle15.outputs.archive import FOLDER, SETTINGS, STANDARD, STREETS, ZONE_WORD, Archive, read_archive
 from circle15.outputs.manifest import sha256_of
@@ -30,13 +30,13 @@ from circle15.stages.verdicts import judge_all
 from circle15.standard.load import parse_standard
 from circle15.standard.model import Standard
 from circle15.standard.resolve import Traits, zone_ids
-from circle15.tables import FacilityTable
+from circle15.tables import SHAPE, FacilityTable
 
 BOUNDARY, POPULATION, NETWORK, STANDARD_GROUP = "boundary", "population", "network", "standard"
 FACILITIES, SETTINGS_GROUP, OVERRIDES = "facilities", "settings", "overrides"
 GROUPS = {
     BOUNDARY: "committees: which there are, their centres, areas, zones, kinds, towns; water",
-    POPULATION: "cells with their people, and the census that they are scaled to",
+    POPULATION: "cells with their people, how they are cut, and the census that they are scaled to",
     NETWORK: "streets, and what is left out of them (min_component_nodes, gated_compounds)",
     STANDARD_GROUP: "the standard: requirements, thresholds, modes, speeds",
     FACILITIES: "facilities open in the run's year, and which types their sources cover",
@@ -101,12 +101,13 @@ def _renamed(archive: Archive, rename: Mapping[str, str]) -> Archive:
 
 def _hashes(folder: Path, archive: Archive, standard: Standard) -> dict[str, str]:
     """Return a hash of each group's content: its bytes may differ by the libraries' versions alone."""
-    network, census = archive.config.network, _census(archive.config)
+    network, population = archive.config.network, archive.config.population
+    by, size_m = (None, None) if population is None else (_by(population), population.cell_size_m)
     facilities, water = archive.facilities, archive.water
     kept = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     own: dict[str, tuple[Any, ...]] = {
         BOUNDARY: (_content(archive.committees, "name", "zone"), None if water is None else shapely.to_wkb(water)),
-        POPULATION: (_content(archive.cells), _content(archive.census), None if census is None else census.by),
+        POPULATION: (_content(archive.cells), _content(archive.census), by, size_m),
         NETWORK: (
             sha256_of(folder / STREETS),
             kept["road_classes"],
@@ -138,7 +139,7 @@ def _content(table: pd.DataFrame | None, *but: str) -> tuple[Any, ...]:
         return ()
     found: list[tuple[str, Any]] = []
     for name in table.columns.drop([one for one in but if one in table]):
-        if name in ("geometry", "area"):
+        if name in ("geometry", "area", SHAPE):
             found.append((str(name), shapely.to_wkb(table[name].to_numpy(dtype=object))))
         else:
             found.append((str(name), pd.util.hash_array(_plain(table[name]))))
@@ -152,8 +153,9 @@ def _plain(values: pd.Series) -> npt.NDArray[Any]:
     return values.astype(object).where(values.notna(), "").astype(str).to_numpy(dtype=object)
 
 
-def _census(config: Config) -> CensusConfig | None:
-    return config.population.census if config.population else None
+def _by(population: PopulationConfig) -> str | None:
+    """Return what the census's rows speak of, if there is one."""
+    return population.census.by if population.census else None
 
 
 def differing(a: Kept, b: Kept) -> list[tuple[str, ...]]:

@@ -1,7 +1,8 @@
 """Polygons with people (census tracts) → square cells: areal weighting.
 
-The people of a polygon are spread evenly over its area, which is an assumption; its cells are the squares of a regular
-grid whose corners are multiples of the cell's size in the run's CRS. What several polygons have in one square adds up.
+The people of a polygon are spread evenly over it, which is an assumption; its cells are the squares of a regular grid
+whose corners are multiples of the cell's size in the run's CRS. What several polygons of one committee have in one
+square adds up; a square that several committees share is a cell of each.
 """
 
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ class GridCells:
     ----------
     column, row : int64 arrays of shape (cells,)
         The square reaches from ``column × size`` to ``(column + 1) × size`` in x, and so in y by row.
+    group : int64 array of shape (cells,)
+        Whose part of the square it is.
     point : object array of shapely points, shape (cells,)
         Where its people are taken to be.
     persons : float64 array of shape (cells, figures)
@@ -56,16 +59,17 @@ class GridCells:
 
     column: IntArray
     row: IntArray
+    group: IntArray
     point: Shapes
     persons: FloatArray
 
 
-def cut_onto_grid(polygons: Shapes, persons: FloatArray, size_m: float) -> GridCells:
+def cut_onto_grid(polygons: Shapes, persons: FloatArray, size_m: float, group: IntArray) -> GridCells:
     """Spread the people of polygons over the squares that they touch, in proportion to the area in each.
 
-    A square's point is the mean of its pieces' centroids, weighted by their people, so that people stay inside of their
-    polygon and out of a neighbouring lake; if it lies in none of the inhabited pieces, a point inside of the piece with
-    the most people. A square without people is left out.
+    A square with polygons of several groups is a cell of each. A cell's point is the mean of its pieces' centroids,
+    weighted by their people, so that people stay inside of their polygon and out of a neighbouring lake; if it lies in
+    none of the inhabited pieces, a point inside of the piece with the most people. A cell without people is left out.
 
     Parameters
     ----------
@@ -75,11 +79,13 @@ def cut_onto_grid(polygons: Shapes, persons: FloatArray, size_m: float) -> GridC
         People of each polygon; the first figure is the total.
     size_m : float
         Side of a square, metres.
+    group : int64 array of shape (n,)
+        Whose each polygon is: what polygons of one group have in a square adds up.
 
     Returns
     -------
     GridCells
-        Sorted by row, then column. Every figure's sum is kept to `LOST_PERSONS`.
+        Sorted by row, column and group. Every figure's sum is kept to `LOST_PERSONS`.
 
     Raises
     ------
@@ -99,7 +105,8 @@ def cut_onto_grid(polygons: Shapes, persons: FloatArray, size_m: float) -> GridC
     people = persons[owner] * (area / whole[owner])[:, None]
     lived = (people > 0).any(axis=1)
     piece, people, area = piece[lived], people[lived], area[lived]
-    square, cell = np.unique(np.stack([row[lived], column[lived]], axis=1), axis=0, return_inverse=True)
+    place = np.stack([row[lived], column[lived], group[owner[lived]]], axis=1)
+    square, cell = np.unique(place, axis=0, return_inverse=True)
     cell = cell.reshape(-1)
     sums = np.empty((len(square), persons.shape[1]))
     for figure in range(persons.shape[1]):
@@ -107,31 +114,20 @@ def cut_onto_grid(polygons: Shapes, persons: FloatArray, size_m: float) -> GridC
     lost = np.abs(sums.sum(axis=0) - persons.sum(axis=0)).max(initial=0.0)
     if lost > max(LOST_PERSONS, NOISE * float(persons.sum())):
         raise ComputeError(f"{lost:g} people got lost between polygons and cells")
-    return GridCells(square[:, 1], square[:, 0], _points(piece, people[:, 0], area, cell), sums)
+    return GridCells(square[:, 1], square[:, 0], square[:, 2], _points(piece, people[:, 0], area, cell), sums)
 
 
-def areal_cells(
-    table: gpd.GeoDataFrame, figures: list[str], size_m: float, path: Path, notes: Notes
-) -> gpd.GeoDataFrame:
-    """Return the population of polygons as square cells.
+def check_polygons(table: gpd.GeoDataFrame, size_m: float, where: str) -> None:
+    """Refuse what cannot be cut onto a grid.
 
     Parameters
     ----------
     table : GeoDataFrame
-        ``cell_id``, the `figures` and polygons in the run's CRS.
-    figures : list of str
-        Columns of people, the first of them ``total``.
+        ``cell_id`` and shapes in the run's CRS.
     size_m : float
-        Side of a cell, metres.
-    path : Path
+        Side of a square, metres.
+    where : str
         The file, for messages.
-    notes : Notes
-        Gets the number of cells.
-
-    Returns
-    -------
-    GeoDataFrame
-        ``cell_id`` (``n<row>e<column>``), the `figures` and points, sorted by row and column.
 
     Raises
     ------
@@ -140,36 +136,51 @@ def areal_cells(
     InputError
         If a polygon isn't valid once it is projected.
     """
-    table = table.sort_values("cell_id", ignore_index=True)  # so that the file's order changes no last digit
     shapes = np.asarray(table.geometry.array, dtype=object)
-    _check(table, shapes, size_m, str(path))
-    cells = cut_onto_grid(shapes, table[figures].to_numpy(dtype=np.float64), size_m)
-    notes.add(
-        "population.areal",
-        len(cells.row),
-        f"{path.name}: the people of {len(table)} polygons are spread evenly over their area, "
-        f"{len(cells.row):,} cells of {size_m:g} m",
-    )
-    inhabited = int((table["total"] > 0).sum())
-    if len(cells.row) < inhabited:
-        what = f"cell_size_m = {size_m:g} makes {len(cells.row):,} cells of {inhabited:,} polygons with people"
-        remedy = "Take a smaller one (100 is usual): people of several polygons would live at one point."
-        raise ConfigError(Problem(what, str(path), remedy=remedy))
-    ids = "n" + _padded(cells.row) + "e" + _padded(cells.column)
-    people = dict(zip(figures, cells.persons.T, strict=True))
-    return gpd.GeoDataFrame({"cell_id": ids, **people}, geometry=gpd.GeoSeries(cells.point, crs=table.crs))
+    flat = shapely.get_dimensions(shapes) < 2  # noqa: PLR2004 - the dimension of an area
+    if flat.any():
+        remedy = "Remove cell_size_m: points have no area to spread people over."
+        raise ConfigError(Problem("cell_size_m is for polygons", where, tuple(table["cell_id"][flat]), remedy))
+    bad = ~shapely.is_valid(shapes) | ~(shapely.area(shapes) > 0)
+    if bad.any():
+        remedy = "Repair or simplify them, or store the file in a metric CRS."
+        what = "polygons cannot be cut into cells: projected, they cross themselves or have no area"
+        raise InputError(Problem(what, where, tuple(table["cell_id"][bad]), remedy))
+    low, high = _span(shapes, size_m, 0), _span(shapes, size_m, 1)
+    pieces = int(((low[1] - low[0] + 1) * (high[1] - high[0] + 1)).sum())
+    if pieces > MAX_PIECES:
+        remedy = "Take a larger one; 100 is usual."
+        what = f"cell_size_m = {size_m:g} makes up to {pieces:,} cells, more than {MAX_PIECES:,}"
+        raise ConfigError(Problem(what, where, remedy=remedy))
 
 
-def note_large_polygons(table: gpd.GeoDataFrame, path: Path, notes: Notes) -> None:
-    """Note inhabited polygons that are wider than `LARGE_POLYGON_M` and yet stay one cell each."""
-    bounds = table.geometry.bounds
-    wide = np.maximum(bounds.maxx - bounds.minx, bounds.maxy - bounds.miny).to_numpy() > LARGE_POLYGON_M
-    wide &= (table["total"] > 0).to_numpy()
+def grid_ids(cells: GridCells) -> pd.Series:
+    """Return ``n<row>e<column>`` of each cell's square, padded so that text sorts as numbers do."""
+    return "n" + _padded(cells.row) + "e" + _padded(cells.column)
+
+
+def note_large_polygons(shapes: Shapes, total: pd.Series, ids: pd.Series, what: str, remedy: str, notes: Notes) -> None:
+    """Note inhabited polygons or pixels that are wider than `LARGE_POLYGON_M` and yet stay one cell each.
+
+    Parameters
+    ----------
+    shapes : object array of shapely geometries, shape (cells,)
+        Missing ones and points have no width.
+    total, ids : Series
+        People of the cells, and how the note names these.
+    what, remedy : str
+        What the cells are, the file's name before it; and what can be done.
+    notes : Notes
+        Gets the note.
+    """
+    west, south, east, north = shapely.bounds(shapes).T
+    wide = np.fmax(east - west, north - south) > LARGE_POLYGON_M
+    wide &= (total > 0).to_numpy()
     text = (
-        f"{path.name}: {wide.sum()} polygons are wider than {LARGE_POLYGON_M:g} m, and all people of each are taken to "
-        "live at one point. cell_size_m = 100 spreads them over their area"
+        f"{wide.sum()} {what} are wider than {LARGE_POLYGON_M:g} m, and all people of each, or of the part of it that "
+        f"a committee has, are taken to live at one point. {remedy}"
     )
-    notes.add("population.large_polygons", wide.sum(), text, table["cell_id"][wide])
+    notes.add("population.large_polygons", wide.sum(), text, ids[wide])
 
 
 def note_overlaps(table: gpd.GeoDataFrame, path: Path, notes: Notes) -> None:
@@ -193,24 +204,6 @@ def inner_points(shapes: Shapes) -> Shapes:
     outside = ~shapely.intersects(shapes, points) & (shapely.get_dimensions(shapes) > 0)
     points[outside] = shapely.point_on_surface(shapes[outside])
     return points
-
-
-def _check(table: gpd.GeoDataFrame, shapes: Shapes, size_m: float, where: str) -> None:
-    flat = shapely.get_dimensions(shapes) < 2  # noqa: PLR2004 - the dimension of an area
-    if flat.any():
-        remedy = "Remove cell_size_m: points have no area to spread people over."
-        raise ConfigError(Problem("cell_size_m is for polygons", where, tuple(table["cell_id"][flat]), remedy))
-    bad = ~shapely.is_valid(shapes) | ~(shapely.area(shapes) > 0)
-    if bad.any():
-        remedy = "Repair or simplify them, or store the file in a metric CRS."
-        what = "polygons cannot be cut into cells: projected, they cross themselves or have no area"
-        raise InputError(Problem(what, where, tuple(table["cell_id"][bad]), remedy))
-    low, high = _span(shapes, size_m, 0), _span(shapes, size_m, 1)
-    pieces = int(((low[1] - low[0] + 1) * (high[1] - high[0] + 1)).sum())
-    if pieces > MAX_PIECES:
-        remedy = "Take a larger one; 100 is usual."
-        what = f"cell_size_m = {size_m:g} makes up to {pieces:,} cells, more than {MAX_PIECES:,}"
-        raise ConfigError(Problem(what, where, remedy=remedy))
 
 
 def _span(shapes: Shapes, size_m: float, axis: int) -> tuple[FloatArray, FloatArray]:

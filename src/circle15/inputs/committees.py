@@ -279,41 +279,6 @@ def _note_committees(table: gpd.GeoDataFrame, notes: Notes, *, has_areas: bool) 
     notes.add("committees.same_centre", same.sum(), text, given["committee_id"][same])
 
 
-def cells_in_areas(cells: gpd.GeoDataFrame, committees: gpd.GeoDataFrame, notes: Notes) -> IntArray:
-    """Find the committee whose area holds each cell.
-
-    Parameters
-    ----------
-    cells : GeoDataFrame
-        Points, with ``cell_id`` and ``total``.
-    committees : GeoDataFrame
-        As `read_committees` returns it.
-    notes : Notes
-        Gets the cells that lie in several areas or on a shared boundary.
-
-    Returns
-    -------
-    int64 array of shape (cells,)
-        Row of the committee, or -1 outside all areas. A boundary belongs to its area; of several committees the
-        lowest ``committee_id`` has the cell.
-    """
-    rank = np.argsort(np.argsort(committees["committee_id"].to_numpy(dtype=str), kind="stable"), kind="stable")
-    rows = np.flatnonzero(committees["area"].notna().to_numpy())
-    tree = shapely.STRtree(cells.geometry.array)
-    area, cell = tree.query(committees["area"].to_numpy(dtype=object)[rows], predicate="intersects")
-    best = np.full(len(cells), len(committees), dtype=np.int64)
-    np.minimum.at(best, cell, rank[rows[area]])
-    several = np.bincount(cell, minlength=len(cells)) > 1
-    people = float(cells["total"].to_numpy(dtype=np.float64)[several].sum())
-    text = (
-        f"{counted(several.sum(), 'cell', 'cells')} ({people:,.0f} people) in several committees' areas; "
-        "each goes to the lowest committee_id"
-    )
-    notes.add("population.several_areas", several.sum(), text, cells["cell_id"][several])
-    row_of_rank = np.append(np.argsort(rank), -1)
-    return row_of_rank[best].astype(np.int64)
-
-
 def choose_centres(
     committees: gpd.GeoDataFrame, cells: gpd.GeoDataFrame | None, committee: IntArray, notes: Notes
 ) -> gpd.GeoDataFrame:
@@ -329,7 +294,7 @@ def choose_centres(
     cells : GeoDataFrame or None
         ``cell_id``, ``total`` and points.
     committee : int64 array of shape (cells,)
-        Row of each cell's committee, -1 for none, as `cells_in_areas` returns it; not looked at without cells.
+        Row of each cell's committee, -1 for none, as `sharing.share_cells` returns it; not looked at without cells.
     notes : Notes
         Gets how many centres were chosen in each of the three ways.
 

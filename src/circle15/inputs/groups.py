@@ -24,6 +24,7 @@ GROUP_NAME = re.compile(r"[a-z0-9_]+")
 NOT_A_GROUP = frozenset(
     {"committee_id", "name", "kind", "town_id", "zone", "area", "geometry", "population", "verdict", "passed"}
     | {"failed", "unknown", "exempt", "edge_affected", "status", "lon", "lat", "cell_id", "total", "land_km2"}
+    | {"shape"}
 )
 """Columns of the tables that groups are written beside."""
 

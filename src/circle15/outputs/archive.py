@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from circle15.config import Config
 from circle15.errors import InputError, Problem
-from circle15.tables import FacilityTable, Streets
+from circle15.tables import SHAPE, FacilityTable, Streets
 
 FOLDER = "archive"
 FORMAT = 3
@@ -50,7 +50,7 @@ class Archive:
     committees : GeoDataFrame
         As `inputs.committees.read_committees` returns them: centres, and ``area``; and `ZONE_WORD`.
     cells : GeoDataFrame or None
-        Population; None without one.
+        Population as it was read, polygons uncut; None without one.
     facilities : FacilityTable
         Those open in the run's year.
     streets : Streets
@@ -78,10 +78,9 @@ class Archive:
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables that there are, by the name of their file."""
         water = None if self.water is None else gpd.GeoDataFrame(geometry=list(self.water), crs=self.crs)
-        area = gpd.GeoSeries(list(self.committees["area"]), crs=self.crs, index=self.committees.index)
         every = {
-            "committees": self.committees.assign(area=area),
-            "cells": self.cells,
+            "committees": _with_series(self.committees, "area"),
+            "cells": self.cells if self.cells is None else _with_series(self.cells, SHAPE),
             "facilities": self.facilities.table,
             "absent": self.facilities.absent,
             "overrides": self.overrides,
@@ -89,6 +88,20 @@ class Archive:
             "water": water,
         }
         return {name: table for name, table in every.items() if table is not None}
+
+
+def _with_series(table: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
+    """Return a table whose further column of shapes, if it has it, is one that GeoParquet knows."""
+    if name not in table:
+        return table
+    return table.assign(**{name: gpd.GeoSeries(list(table[name]), crs=table.crs, index=table.index)})
+
+
+def _with_objects(table: gpd.GeoDataFrame | None, name: str) -> gpd.GeoDataFrame | None:
+    """Return a table whose further column of shapes, if it has it, is one of plain objects, as readers make it."""
+    if table is None or name not in table:
+        return table
+    return table.assign(**{name: pd.Series(list(table[name]), index=table.index, dtype=object)})
 
 
 def write_archive(archive: Archive, folder: Path) -> list[str]:
@@ -173,8 +186,8 @@ def read_archive(folder: Path) -> Archive:
 def _archive(folder: Path, settings: Mapping[str, Any]) -> Archive:
     config = Config.model_validate(settings["configuration"])
     config._path = Path(settings["path"])  # noqa: SLF001 - as load_config sets it
-    committees = gpd.read_parquet(folder / "committees.parquet")
-    committees["area"] = np.array([*committees["area"], None], dtype=object)[:-1]
+    committees = _with_objects(gpd.read_parquet(folder / "committees.parquet"), "area")
+    assert committees is not None
     extents = settings["extents"]
     facilities = FacilityTable(
         gpd.read_parquet(folder / "facilities.parquet"),
@@ -188,7 +201,7 @@ def _archive(folder: Path, settings: Mapping[str, Any]) -> Archive:
         standard=(folder / STANDARD).read_bytes(),
         crs=pyproj.CRS(settings["crs"]),
         committees=committees,
-        cells=_optional(folder / "cells.parquet", spatial=True),
+        cells=_with_objects(_optional(folder / "cells.parquet", spatial=True), SHAPE),
         facilities=facilities,
         streets=_streets(folder / STREETS, settings),
         overrides=_optional(folder / "overrides.parquet"),

@@ -38,7 +38,7 @@ from circle15.standard.model import Standard
 from circle15.standard.resolve import Traits
 from circle15.toml import read_toml
 
-FACTS = ("population.total",)
+FACTS = ("population.total", "population.shared", "population.far")
 """Notes that are no doubts."""
 
 REMEDIES = {
@@ -73,6 +73,7 @@ REMEDIES = {
     "population.none": "Add [population], if there are figures.",
     "population.outside": "Check that the committees' areas are complete, unless these people live elsewhere.",
     "population.several_areas": "Mend areas that overlap.",
+    "population.in_water": "Check [committees.water], unless they live on boats.",
     "population.nan_pixels": "Declare the value that stands for no data.",
     "population.<mode>.off_network": "Check that the network covers them.",
 }

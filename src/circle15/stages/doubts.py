@@ -20,10 +20,10 @@ from circle15.network.graph import Network
 from circle15.stages.boarding import note_committees_passed, note_people_passed
 from circle15.stages.read import build_networks
 from circle15.stages.run import Inputs, Networks, RuleBook, Run, xy_of
+from circle15.stages.study_area import reach_m
 from circle15.stages.travel import places_by
 from circle15.standard.requirements import Adjacency, Provision
-from circle15.standard.resolve import speed_kmh, zone_modes
-from circle15.units import METRES_PER_KM, minutes_to_s, speed_m_per_s
+from circle15.units import METRES_PER_KM
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
@@ -174,33 +174,24 @@ def doubt_study_area(run: Run, inputs: Inputs) -> None:
     committees, table = inputs.committees, inputs.facilities.table
     if committees.empty or table.empty:
         return
-    reach_m = _reach_m(run, committees)
+    far_m = reach_m(run.standard, committees)
     land = np.asarray(committees.geometry.fillna(gpd.GeoSeries(committees["area"], crs=committees.crs)).array)
     areas = committees["area"].to_numpy(dtype=object)
     land = np.where(shapely.is_missing(areas), land, areas)
     (row, _), away_m = shapely.STRtree(land).query_nearest(
         table.geometry.to_numpy(), return_distance=True, all_matches=False
     )
-    far = np.flatnonzero(away_m > reach_m)
+    far = np.flatnonzero(away_m > far_m)
     rows = [
         f"{table['facility_id'].iloc[row[i]]} ({away_m[i] / METRES_PER_KM:,.1f} km)"
         for i in far[np.argsort(-away_m[far], kind="stable")]
     ]
     text = (
         f"{counted(len(far), 'facility lies', 'facilities lie')} "
-        f"more than {reach_m / METRES_PER_KM:,.1f} km from every committee, farther than "
+        f"more than {far_m / METRES_PER_KM:,.1f} km from every committee, farther than "
         "anybody gets within the service circle; a straight line"
     )
     run.notes.add("facilities.outside_study_area", len(far), text, rows)
-
-
-def _reach_m(run: Run, committees: gpd.GeoDataFrame) -> float:
-    """Return how far one gets at most within the time of the service circle, by the fastest mode of a committee."""
-    modes = set(zone_modes(run.standard, committees["zone"], committees["kind"])) - {""}
-    drive = run.standard.speeds_kmh.drive
-    top = max([drive.default, *drive.by_class.values()])
-    kmh = max(top if mode == "drive" else speed_kmh(run.standard, mode) for mode in modes | {"walk"})
-    return minutes_to_s(run.standard.service_circle.minutes) * speed_m_per_s(kmh)
 
 
 def doubt_people(run: Run, inputs: Inputs) -> None:

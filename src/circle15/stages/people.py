@@ -1,10 +1,13 @@
 """Stage 2: every person gets a committee or is counted in a rest, and every committee a centre.
 
-The order: cells get their committee, committees their centre, and then cells are scaled to the census. Scaling moves no
-centre, for all cells of a committee have the same factor.
+The order: committees get their share of each cell and their centre, and then cells are scaled to the census. Scaling
+moves no centre, for all cells of a committee have the same factor.
 """
 
 import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -14,35 +17,40 @@ import shapely
 from circle15.assess.coverage import ASSIGNED, OFF_NETWORK, OUTSIDE
 from circle15.errors import counted
 from circle15.inputs.census import PLACED, UNTOLD, read_census, scale_to_census
-from circle15.inputs.committees import cells_in_areas, choose_centres
+from circle15.inputs.committees import choose_centres
 from circle15.inputs.land import land_km2, read_water
+from circle15.inputs.sharing import share_cells
 from circle15.network.compounds import add_inside
 from circle15.network.travel import Places, nearest
 from circle15.stages.run import Inputs, IntArray, Networks, Run, xy_of
+from circle15.stages.travel import content_of
 from circle15.standard.resolve import speed_kmh
+from circle15.tables import SHAPE
 from circle15.units import FloatArray, minutes_to_s, speed_m_per_s
 
-NOT_GROUPS = ("cell_id", "total", "geometry", "committee_id", "status")
+NOT_GROUPS = ("cell_id", "total", "geometry", "committee_id", "status", SHAPE)
 """Columns of the cells that are no population groups."""
 
 
 def place_people(run: Run, inputs: Inputs, networks: Networks) -> Inputs:
     """Give every cell its committee, and every committee its centre.
 
-    Where committees have areas, a cell belongs to the one that holds it; where none has, to the nearest one on foot.
+    Where committees have areas, the people of a cell belong to those that hold its land, and a cell that several share
+    becomes several; where none has, a cell belongs to the nearest one on foot.
     """
-    cells, committees = inputs.cells, inputs.committees
+    committees = inputs.committees
     nobody = np.empty(0, dtype=np.int64)
-    if cells is None:
+    if inputs.cells is None:
         return dataclasses.replace(inputs, committees=choose_centres(committees, None, nobody, run.notes))
+    water = read_water(run.config, inputs.crs, run.notes)
+    cells, committee = _share(run, inputs.cells, committees, water)
     if committees["area"].notna().any():
-        committee = cells_in_areas(cells, committees, run.notes)
         committees = choose_centres(committees, cells, committee, run.notes)
         status = np.where(committee >= 0, ASSIGNED, OUTSIDE).astype(object)
     else:
         committee, status = _nearest_committee(run, committees, cells, networks)
     inputs = dataclasses.replace(
-        inputs, cells=cells, committees=committees, cell_committee=committee, cell_status=status
+        inputs, cells=cells, committees=committees, cell_committee=committee, cell_status=status, water=water
     )
     inputs = _scale(run, inputs)
     for name, text in ((OUTSIDE, "outside every committee"), (OFF_NETWORK, "off the network, so in no committee")):
@@ -54,6 +62,30 @@ def place_people(run: Run, inputs: Inputs, networks: Networks) -> Inputs:
             f"({counted(int(lost.sum()), 'cell', 'cells')}) live {text}; they are counted, and in nobody's rate",
         )
     return inputs
+
+
+def _share(
+    run: Run, cells: gpd.GeoDataFrame, committees: gpd.GeoDataFrame, water: npt.NDArray[np.object_] | None
+) -> tuple[gpd.GeoDataFrame, IntArray]:
+    """Return the cells as committees share them; only where some have an area, there is anything to share."""
+    source = run.config.population
+    size_m, path = (None, Path()) if source is None else (source.cell_size_m, run.config.resolve(source.source))
+    figures = [cells[name].to_numpy() for name in ("cell_id", *groups_of(cells), "total")]
+    shapes = [_content(of) for of in (cells.geometry.array, cells.get(SHAPE), committees["area"], water)]
+    shared: tuple[gpd.GeoDataFrame, IntArray] = run.kept(
+        lambda notes: share_cells(cells, committees, water, size_m, path, notes),
+        *("shared cells", groups_of(cells), figures, committees["committee_id"].to_numpy(), shapes, size_m, path.name),
+    )
+    return shared
+
+
+def _content(shapes: Iterable[shapely.Geometry | None] | None) -> Any:
+    """Return shapes, some of them missing, as what a store can tell apart."""
+    if shapes is None:
+        return None
+    every = np.asarray(shapes, dtype=object)
+    there = ~shapely.is_missing(every)
+    return np.flatnonzero(there), content_of(every[there])
 
 
 def _scale(run: Run, inputs: Inputs) -> Inputs:
@@ -84,7 +116,7 @@ def densities(run: Run, inputs: Inputs) -> FloatArray:
     nothing = np.full(len(inputs.committees), np.nan)
     if inputs.cells is None:
         return nothing
-    water = read_water(run.config, inputs.crs, run.notes)
+    water = inputs.water
     land = land_km2(inputs.committees, water)
     areas = inputs.committees["area"].to_numpy(dtype=object)
     if water is not None and not shapely.intersects(shapely.union_all(water), areas).any():

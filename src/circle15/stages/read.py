@@ -29,6 +29,7 @@ from circle15.network.compounds import build_gated_network
 from circle15.network.graph import ModeSpeeds, Network, build_network
 from circle15.network.shift import MIN_POINTS, best_shift, choose_points, compare_shifts
 from circle15.stages.run import Inputs, Networks, RuleBook, Run
+from circle15.stages.study_area import nearby
 from circle15.standard.model import Standard
 from circle15.standard.requirements import Provision, Quality, Reach
 from circle15.standard.resolve import Traits, possible_modes, resolve_rules, speed_kmh
@@ -104,7 +105,9 @@ def read_inputs(run: Run) -> Inputs:
     crs = pyproj.CRS(committees.crs)
     key = (str(config.folder), run.hashes, crs.to_wkt())
     settings = config.model_dump(mode="json", include={"population": True})
-    cells = run.kept(lambda notes: read_population(config, crs, notes), "population", settings, *key)
+    where = nearby(standard, committees, run.sensitivity)
+    box = None if where is None else dataclasses.astuple(where)
+    cells = run.kept(lambda notes: read_population(config, crs, notes, where), "population", settings, box, *key)
     network, types = config.resolve(config.network.source), [t.model_dump(mode="json") for t in standard.types]
     settings = config.model_dump(mode="json", include={"run": {"as_of"}, "network": {"source"}, "facilities": True})
     facilities = run.kept(
@@ -136,9 +139,20 @@ def check_places(run: Run, inputs: Inputs, networks: Networks) -> None:
         _note_strangers(run, areas)
     if inputs.cells is not None and config.population:
         problems += check_overlap(inputs.cells, box, config.population.source)
+        problems += _nobody_near(run, inputs)
     for source, part in table.groupby("source", sort=True):
         problems += check_overlap(part, box, str(source))
     raise_if_any(problems)
+
+
+def _nobody_near(run: Run, inputs: Inputs) -> list[Problem]:
+    """Return a problem if a raster, which is read around the committees only, has nobody there."""
+    around = nearby(run.standard, inputs.committees, run.sensitivity)
+    if inputs.cells is None or len(inputs.cells) or around is None or run.config.population is None:
+        return []
+    what = f"nobody lives within {around.beyond} of the committees"
+    remedy = "Check the crs of both files, that both are of one place, and that band 1 holds persons per pixel."
+    return [Problem(what, run.config.population.source, remedy=remedy)]
 
 
 def _note_strangers(run: Run, areas: gpd.GeoDataFrame) -> None:

@@ -138,7 +138,8 @@ class Inputs:
     committees : GeoDataFrame
         Columns of `tables.COMMITTEES` and ``area``; geometry is the centre.
     cells : GeoDataFrame or None
-        Columns of `tables.POPULATION` and age groups; geometry is the point.
+        Columns of `tables.POPULATION` and age groups; geometry is the point. Until people are placed, `tables.SHAPE`
+        has the polygons; from then on a row is what one committee has of a cell.
     facilities : FacilityTable
         Those open in the run's year.
     cell_committee : int64 array of shape (cells,)
@@ -147,6 +148,8 @@ class Inputs:
         ``assigned``, ``outside`` or ``off_network``; empty until people are placed.
     facility_town : object array of str, shape (facilities,)
         Each facility's town, ``""`` for none; empty until people are placed.
+    water : object array of shapely polygons or None
+        What is no land; None until people are placed.
     """
 
     crs: pyproj.CRS
@@ -156,6 +159,7 @@ class Inputs:
     cell_committee: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     cell_status: npt.NDArray[np.object_] = field(default_factory=lambda: np.empty(0, dtype=object))
     facility_town: npt.NDArray[np.object_] = field(default_factory=lambda: np.empty(0, dtype=object))
+    water: npt.NDArray[np.object_] | None = None
 
     @property
     def persons(self) -> FloatArray:

@@ -24,6 +24,7 @@ from circle15.inputs.overrides import read_overrides
 from circle15.inputs.population import read_population
 from circle15.inputs.vector import MAX_LAT, MAX_LON, POINTS, POLYGONS, Layer, Wanted, load_layer
 from circle15.stages.run import Inputs, Run
+from circle15.stages.study_area import nearby
 from circle15.standard.resolve import zone_ids
 from circle15.tables import COMMITTEES, FACILITIES, KINDS, Column, FacilityTable, check_columns, clean_text
 
@@ -123,7 +124,8 @@ def salvage(run: Run, log: Log) -> Salvaged | None:
             return None
         committees = _located(rows, crs)
     target = crs if crs is not None else pyproj.CRS(committees.crs)
-    cells = log.attempt("population", lambda: read_population(config, target, run.notes))
+    where = None if read is None else nearby(run.standard, read)
+    cells = log.attempt("population", lambda: read_population(config, target, run.notes, where))
     in_order = read is not None and len(log.errors) == before  # then what failed before were the facilities
     facilities, sources, unread = _facilities(run, log, target, already_told=in_order)
     ids = pd.DataFrame(columns=["committee_id", "town_id"]) if ids is None else ids
