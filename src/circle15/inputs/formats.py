@@ -14,6 +14,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from circle15.config import FacilitiesConfig, SourceConfig
 from circle15.errors import ConfigError, InputError, Notes, Problem
+from circle15.tables import EXACT_FLOATS
 
 Source = SourceConfig | FacilitiesConfig
 
@@ -22,6 +23,13 @@ PARQUET = (".parquet", ".geoparquet", ".pq")
 EXCEL = (".xlsx", ".xlsm")
 OLD_EXCEL = (".xls", ".xlsb", ".et")
 """Formats of the same program (and of WPS) that openpyxl does not read."""
+SHOWN = "shown"
+"""Attribute of a table read from a workbook: by column, what the sheet shows where that isn't the number it stores."""
+WHOLE_NUMBERS = {
+    **{getattr(pa, f"int{bits}")(): pd.array([], dtype=f"Int{bits}").dtype for bits in (8, 16, 32, 64)},
+    **{getattr(pa, f"uint{bits}")(): pd.array([], dtype=f"UInt{bits}").dtype for bits in (8, 16, 32, 64)},
+}
+"""Arrow's whole numbers → pandas' that may have gaps: with plain ones a gap makes floats of all, which round long ids."""
 GB18030_REMEDY = 'If it comes from a Chinese Windows, declare encoding = "gb18030".'
 
 
@@ -143,30 +151,38 @@ def _read_csv(path: Path, encoding: str, separator: str) -> pd.DataFrame:
         raise InputError(Problem(what, where, remedy="Give every row as many fields as there are columns.")) from None
     except OSError as error:
         raise InputError(Problem(f"cannot be read ({error.strerror})", where)) from None
-    names = head.iloc[0].str.strip()
-    twice = sorted(set(names[names.duplicated() & (names != "")]))
+    names = head.iloc[0]
+    twice = sorted(set(names[names.duplicated() & (names.str.strip() != "")]))
     if twice:
         raise InputError(Problem(f"two columns are called {', '.join(twice)}", where, remedy="Rename one of them."))
-    table.columns = table.columns.str.strip()
     return table
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         metadata = parquet.read_schema(path).metadata or {}
-        table = gpd.read_parquet(path) if b"geo" in metadata else pd.read_parquet(path)
+        whole = {"types_mapper": WHOLE_NUMBERS.get}
+        spatial = b"geo" in metadata
+        table = (
+            gpd.read_parquet(path, to_pandas_kwargs=whole) if spatial else parquet.read_table(path).to_pandas(**whole)
+        )
     except (pa.ArrowException, OSError, ValueError) as error:
         what = f"cannot be read as Parquet ({str(error).strip().splitlines()[0]})"
         raise InputError(Problem(what, str(path), remedy="Write the file again.")) from None
     named = [name for name in table.index.names if name is not None]
     rows: pd.DataFrame = table.reset_index(drop=not named)  # an id kept as the index is a column like any other
-    return rows
+    filled = [name for name in rows if rows[name].dtype in WHOLE_NUMBERS.values() and rows[name].notna().all()]
+    return rows.astype({name: rows[name].dtype.numpy_dtype for name in filled})
 
 
 def _read_gdal(config: Source, path: Path, topic: str, notes: Notes) -> pd.DataFrame:
     layer = _choose_layer(config.layer, path)
     try:
-        table: pd.DataFrame = pyogrio.read_dataframe(path, layer=layer, encoding=config.encoding, on_invalid="ignore")
+        options = {"ADJUST_TYPE": "YES"} if path.suffix.lower() == ".shp" else {}  # long codes as whole numbers
+        table: pd.DataFrame = pyogrio.read_dataframe(
+            path, layer=layer, encoding=config.encoding, on_invalid="ignore", datetime_as_string=True, **options
+        )
+        _mend_long_numbers(table, path, layer, config.encoding, options)
     except UnicodeDecodeError:
         what = f"its text is not {config.encoding or 'in the encoding that it declares'}"
         raise InputError(Problem(what, place(config, path), remedy=GB18030_REMEDY)) from None
@@ -188,6 +204,34 @@ def _read_gdal(config: Source, path: Path, topic: str, notes: Notes) -> pd.DataF
             f"{path.name} has no .cpg file, so the encoding of its text is GDAL's guess. {GB18030_REMEDY}",
         )
     return table
+
+
+def _mend_long_numbers(
+    table: pd.DataFrame, path: Path, layer: str, encoding: str | None, options: dict[str, str]
+) -> None:
+    """Read whole numbers of 64 bits again, in place, where gaps made floats of them that round: digit by digit."""
+    info = pyogrio.read_info(path, layer=layer, encoding=encoding, **options)
+    kinds = dict(zip(info["fields"], info["ogr_types"], strict=True))
+    rounded = [
+        name
+        for name in table
+        if kinds.get(name) == "OFTInteger64"
+        and pd.api.types.is_float_dtype(table[name])
+        and table[name].abs().max() >= EXACT_FLOATS
+    ]
+    if rounded:
+        exact = pyogrio.read_dataframe(
+            path,
+            layer=layer,
+            encoding=encoding,
+            columns=rounded,
+            read_geometry=False,
+            use_arrow=True,
+            arrow_to_pandas_kwargs={"types_mapper": WHOLE_NUMBERS.get},
+            **options,
+        )
+        for name in rounded:
+            table[name] = exact[name].array
 
 
 def _choose_layer(wanted: str | None, path: Path) -> str:

@@ -2,7 +2,7 @@
 
 What opens or closes counts by the year, so a date gives its year and loses the rest. A date has to begin with four
 digits of a year: 9/1/2021 is September in one country and January in another, and 44440 is a spreadsheet's day count
-or nothing at all.
+or nothing at all. A time of day and its offset from UTC are left out with the rest: the year is the one that is written.
 """
 
 import re
@@ -22,7 +22,7 @@ from circle15.units import FloatArray
 Mask = npt.NDArray[np.bool_]
 
 _YEAR = re.compile(r"([1-9]\d{3})(?:\.0+)?\s*年?")
-_CLOCK = r"(?:[T ]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:Z|[+-]\d{2}:?\d{2})?)?"
+_CLOCK = r"(?:[T ]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
 _DATES = (
     re.compile(rf"([1-9]\d{{3}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_CLOCK}"),
     re.compile(r"([1-9]\d{3})([-/])(\d{1,2})"),
