@@ -31,8 +31,8 @@ PROJECTS_SOURCE = "[projects]"
 """Source of the facilities that a ledger adds or moves; no file is called so."""
 
 FORMULA_STARTS = r"=+\-@\t\r\n＝＋－＠﹦﹢﹣﹫−⁼⁺⁻₌₊₋﬩"
-"""Signs, for a set in a pattern, with which text begins that a spreadsheet takes for a formula: those in full width, and
-others that are brought to the plain ones, as well."""
+"""Signs, for a set in a pattern, with which text begins that a spreadsheet takes for a formula; those in full width
+and others that are forms of the plain ones, as well."""
 
 WITHIN = "within"
 TOO_FEW = "too_few"

@@ -77,7 +77,7 @@ class PlaceName:
 
     @cached_property
     def plain(self) -> str:
-        """NFKC and lower case, 第一 as 第1, without spaces, brackets, punctuation and `NEUTRAL` words; no name is blank."""
+        """NFKC and lower case, 第一 as 第1, without spaces, brackets, punctuation, `NEUTRAL` words; blank for none."""
         return _NO_LETTER.sub("", self._text) if real_name(self.given) else ""
 
     @cached_property

@@ -15,7 +15,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import openpyxl
@@ -24,6 +23,7 @@ from openpyxl.cell.read_only import EmptyCell, ReadOnlyCell
 from openpyxl.utils.cell import get_column_letter, range_boundaries
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
+from openpyxl.xml.functions import iterparse
 
 from circle15.errors import ConfigError, InputError, Notes, Problem, counted
 from circle15.inputs.formats import SHOWN
@@ -164,7 +164,7 @@ def _table(found: _Sheet) -> pd.DataFrame:
 
 
 UNREADABLE = (
-    *(InvalidFileException, zipfile.BadZipFile, zlib.error, ElementTree.ParseError),
+    *(InvalidFileException, zipfile.BadZipFile, zlib.error),
     *(KeyError, ValueError, OSError, SyntaxError, TypeError, NotImplementedError),
 )
 """What openpyxl ends with on files that are damaged or none of its own."""
@@ -225,8 +225,8 @@ def _choose_sheet(
 def _read_marks(sheet: ReadOnlyWorksheet) -> _Marks:
     """Read merged cells, hidden rows and formulas without a value, which openpyxl leaves out where it streams."""
     marks, number = _Marks(), 0
-    with sheet._get_source() as source:  # noqa: SLF001 - where openpyxl itself streams the sheet from
-        for event, element in ElementTree.iterparse(source, events=("start", "end")):
+    with sheet._get_source() as source:  # type: ignore[attr-defined]  # noqa: SLF001 - where openpyxl itself streams the sheet from
+        for event, element in iterparse(source, events=("start", "end")):
             name = element.tag.rpartition("}")[2]
             if event == "start":
                 if name == "row":
@@ -236,15 +236,14 @@ def _read_marks(sheet: ReadOnlyWorksheet) -> _Marks:
                 continue
             if name == "mergeCell":
                 marks.merged.append(str(element.get("ref")))
-            elif name == "c":
-                if _lacks_value(element):
-                    marks.valueless.append((number, str(element.get("r"))))
+            elif name == "c" and _lacks_value(element):
+                marks.valueless.append((number, str(element.get("r"))))
             if name in ("row", "c", "mergeCell"):
                 element.clear()
     return marks
 
 
-def _lacks_value(cell: ElementTree.Element) -> bool:
+def _lacks_value(cell: Any) -> bool:
     """Return whether a cell has a formula and no value; a formula that gives "" is stored as an empty text."""
     parts = {part.tag.rpartition("}")[2]: part for part in cell}
     if "f" not in parts:
@@ -258,7 +257,7 @@ def _lacks_value(cell: ElementTree.Element) -> bool:
 def _rows(sheet: ReadOnlyWorksheet) -> Iterator[tuple[int, tuple[AnyCell, ...]]]:
     """Yield every row with its number, which is that of the sheet."""
     sheet.reset_dimensions()  # what the file says of its size may be wrong
-    yield from enumerate(sheet.iter_rows(), start=1)
+    yield from enumerate(sheet.rows, start=1)
 
 
 def _read_sheet(sheet: ReadOnlyWorksheet, marks: _Marks, found: _Sheet) -> None:
@@ -296,7 +295,7 @@ def _read_row(number: int, row: tuple[AnyCell, ...], found: _Sheet) -> None:
 
 def _check_names(number: int, marks: _Marks, found: _Sheet) -> None:
     """Report a first row that is not one of names."""
-    merged = [area for area in marks.merged if range_boundaries(area)[1] == 1]
+    merged = [area for area in marks.merged if _first_cell(area)[0] == 1]
     remedy = "The first row has to hold one name for each column: unmerge it, and delete titles above the names."
     found.report("merged cells in the first row", merged, remedy)
     if number > 1:
@@ -318,8 +317,7 @@ def _check_cells(marks: _Marks, found: _Sheet) -> None:
     """Report cells whose value isn't theirs, or isn't known, unless the sheet is no table at all."""
     if found.problems:
         return
-    bounds = {area: range_boundaries(area) for area in marks.merged}
-    merged = sorted((area for area in marks.merged if bounds[area][1] > 1), key=lambda area: bounds[area][1::-1])
+    merged = sorted((area for area in marks.merged if _first_cell(area)[0] > 1), key=_first_cell)
     remedy = "Only the first of such cells has a value: unmerge them and fill in every row."
     found.report("merged cells", merged, remedy)
     found.report("values that are errors", found.errors, "Correct the formulas, or enter the values.")
@@ -331,6 +329,12 @@ def _check_cells(marks: _Marks, found: _Sheet) -> None:
         f"A spreadsheet keeps {EXCEL_DIGITS} digits of a number: format the column as text and enter the codes again."
     )
     found.report(f"numbers of more than {EXCEL_DIGITS} digits", found.too_long, remedy)
+
+
+def _first_cell(area: str) -> tuple[int, int]:
+    """Return row and column of an area's first cell, counted from 1."""
+    column, row, _, _ = range_boundaries(area)
+    return row or 1, column or 1
 
 
 def _note_rows(marks: _Marks, found: _Sheet, path: Path, topic: str, notes: Notes) -> None:

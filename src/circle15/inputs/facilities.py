@@ -39,7 +39,7 @@ from circle15.tables import FACILITIES, Column, FacilityTable, check_columns, cl
 
 OSM_SUFFIXES = (".osm", ".osm.pbf", ".osm.bz2", ".osm.gz", ".pbf")
 
-NOT_OF_OSM = ("layer", "crs", "encoding", "columns", "set", "where", "entrances")
+NOT_OF_OSM = ("layer", "crs", "encoding", "ballpark", "columns", "set", "where", "entrances")
 """Keys that mean nothing with ``from_osm``."""
 
 # The types are held against the standard apart, and ids are made where a source has none.
@@ -303,7 +303,7 @@ def _in_order(types: tuple[str, ...], standard: Standard) -> tuple[str, ...]:
 
 
 def _known(standard: Standard) -> tuple[str, ...]:
-    """Return the columns beside the contract's that count: the town, attributes that are asked for, parts of amounts."""
+    """Return the columns beside the contract's that count: the town, attributes that are asked for, parts."""
     attributes = [one.attribute for one in standard.requirements if isinstance(one, Quality)]
     parts = [f"{measure}_as_{one.id}" for measure in MEASURES for one in standard.types]
     return ("town_id", *dict.fromkeys(attributes), *parts)

@@ -1,7 +1,7 @@
 """Names of columns as people and programs write them → the names of the contract.
 
-A header is brought to the form that ids have (`ids.clean_id`): full-width letters, invisible characters and stray spaces
-do not make another column of it. A column that circle15 knows is known in capitals as well, and so is one that
+A header is brought to the form that ids have (`ids.clean_id`): full-width letters, invisible characters and stray
+spaces do not make another column of it. A column that circle15 knows is known in capitals as well, and so is one that
 ``columns`` names. What was read under another name than the file's own is noted; two columns that become one are an
 error; a column that is one typing error away from a known one, which is not there, is noted, since it is not read.
 """
@@ -174,7 +174,8 @@ def _note_cleaned(
     changed = [(old, new) for old, new in names.items() if old.strip(" ") != new]
     changed += [(old, config.columns[new]) for new, old in used.items() if old.strip(" ") != config.columns[new]]
     shown = ", ".join(f'{old!r} as "{new}"' for old, new in changed)
-    text = f"{path.name}: {counted(len(changed), 'name of a column is', 'names of columns are')} read in plain form: {shown}"
+    read = counted(len(changed), "name of a column is", "names of columns are")
+    text = f"{path.name}: {read} read in plain form: {shown}"
     notes.add(f"{topic}.headers_cleaned", len(changed), text, [old for old, _ in changed])
 
 
@@ -191,7 +192,8 @@ def _note_typos(named: Named, known: Iterable[str], topic: str, path: Path, note
         if _one_error_apart(name.casefold(), wanted) or (shapefile and _is_cut(name.casefold(), wanted))
     ]
     shown = ", ".join(f'"{old}" (is it "{wanted}"?)' for old, wanted in pairs)
-    text = f"{path.name}: {counted(len(pairs), 'column is', 'columns are')} not read, and nearly called as one that is: {shown}"
+    unread = counted(len(pairs), "column is", "columns are")
+    text = f"{path.name}: {unread} not read, and nearly called as one that would be: {shown}"
     notes.add(f"{topic}.header_typo", len(pairs), text, [old for old, _ in pairs])
 
 

@@ -29,7 +29,7 @@ SPARSE = 10
 """Ids that were counted from 1 are at most about as many as the largest says; codes are this many times fewer."""
 
 SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+[eE][+-]?\d+|[eE][+-]\d+)")
-"""``3.10115E+11``, ``3,1E+11``, ``3E+11``, ``3.0E11``: what spreadsheets, databases and languages make of long numbers."""
+"""``3.10115E+11``, ``3,1E+11``, ``3E+11``, ``3.0E11``: what spreadsheets and languages make of long numbers."""
 BARE_SCIENTIFIC = re.compile(r"\d+[eE]\d+")
 NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?")
 
@@ -80,7 +80,7 @@ def show_as_sheet(
         Tells which columns hold text.
     """
     for column in contract:
-        own = of_file.get(column.name)
+        own = of_file.get(column.name, "")
         if column.dtype == "text" and own in shown:
             texts = shown[own].where(shown[own].notna(), UNTOLD) if is_id(column) else shown[own].dropna()
             table[column.name] = table[column.name].astype(object)
@@ -110,8 +110,8 @@ def refuse_numbers(table: pd.DataFrame, contract: Iterable[Column], where: str, 
         if untold.any():
             what = f'"{column.name}" has cells whose number format does not let the code be told'
             remedy = (
-                "Format the column as text and enter the codes as the sheet shows them, or copy them into a text column "
-                'by =TEXT(A2,"…") with that format.'
+                "Format the column as text and enter the codes as the sheet shows them, or copy them into a text "
+                'column by =TEXT(A2,"…") with that format.'
             )
             problems.append(Problem(what, where, label(untold), remedy))
         text = clean_text(table[column.name])
@@ -269,7 +269,7 @@ def lost_zeros(values: pd.Series, *, coded: bool) -> Mask:
         Ids.
     coded : bool
         Whether ids that differ in length are suspicious even if none begins with 0. Ids that were counted (there are
-        not many fewer than the largest says) never are.
+        not many fewer than lie between the smallest and the largest) never are, wherever the count began.
     """
     text = clean_text(values)
     distinct = [one for one in dict.fromkeys(text) if one]
@@ -280,8 +280,10 @@ def lost_zeros(values: pd.Series, *, coded: bool) -> Mask:
     size = int(sizes[-1])
     if len(sizes) == 1 or sizes[0] < size - 2 or counts[-1] * 2 <= counts.sum():
         return none
-    zero = any(one.startswith("0") for one in distinct)
-    code = coded and size >= CODE_LENGTH and max(map(int, distinct)) >= SPARSE * len(distinct)
+    numbers = [int(one) for one in distinct]
+    running = max(numbers) - min(numbers) < SPARSE * len(distinct)
+    zero = any(one.startswith("0") and len(one) > 1 for one in distinct)
+    code = coded and size >= CODE_LENGTH and not running
     return ((text.str.len() < size) & (text != "")).to_numpy(dtype=bool) if zero or code else none
 
 

@@ -1,7 +1,7 @@
 """Names that say nothing: what people and programs write where a place has no name.
 
-``nan`` and ``NULL`` come from programs, ``无`` and ``-`` from people. Only the whole name counts, in any case and width;
-a place may well be called 无锡小吃.
+``nan`` and ``NULL`` come from programs, ``无`` and ``-`` from people. Only the whole name counts, in any case and
+width; a place may well be called 无锡小吃.
 """
 
 import unicodedata
@@ -78,5 +78,5 @@ def drop_placeholders(table: pd.DataFrame, topic: str, where: str, label: Label,
         return
     table["name"] = np.where(none, "", table["name"].astype(object))
     shown = ", ".join(f'"{name}"' for name in dict.fromkeys(given[none]))
-    text = f"{Path(where).name}: {counted(none.sum(), 'name says', 'names say')} nothing and {'is' if none.sum() == 1 else 'are'} left out: {shown}"
-    notes.add(f"{topic}.no_names", none.sum(), text, label(none))
+    said = counted(none.sum(), "name says nothing and is", "names say nothing and are")
+    notes.add(f"{topic}.no_names", none.sum(), f"{Path(where).name}: {said} left out: {shown}", label(none))

@@ -271,7 +271,7 @@ def take_places(layer: Layer, crs: pyproj.CRS | None, topic: str, notes: Notes) 
     there = ~shapely.is_missing(points)
     found = np.full(len(shapes), None, dtype=object)
     if crs is not None and not faulty and there.any():
-        found[there] = gpd.GeoSeries(points[there], crs=layer.table.crs).to_crs(crs).to_numpy()
+        found[there] = layer.move(points[there], crs)
         lost = there & ~np.isfinite(shapely.get_x(found) + shapely.get_y(found))
         remedy = "Check that the file's crs is the one that its coordinates are in."
         report(layer, f"cannot be projected to {crs.name}", lost, remedy)

@@ -23,8 +23,9 @@ import shapely
 from pyproj.exceptions import CRSError
 
 from circle15.errors import ConfigError, InputError, Notes, Problem, raise_if_any
+from circle15.inputs import transform
 from circle15.inputs.datum import correct_shapes
-from circle15.inputs.formats import SHOWN, Source, nearest, place, read_rows
+from circle15.inputs.formats import SHOWN, UNREAD_SHAPES, Source, nearest, place, read_rows
 from circle15.inputs.headers import key_of, rename_columns
 from circle15.inputs.ids import check_ids, clean_id, normalise, refuse_numbers, show_as_sheet
 from circle15.inputs.names import drop_placeholders
@@ -113,21 +114,31 @@ class Layer:
         Column that labels the rows.
     problems : list of Problem
         Findings so far; the reader adds its own and raises once.
+    moving : transform.Layer
+        How it may be brought into another CRS, and who is told.
     """
 
     table: gpd.GeoDataFrame
     where: str
     id_column: str = ""
     problems: list[Problem] = field(default_factory=list)
+    moving: transform.Layer = field(default_factory=lambda: transform.Layer("input", ""))
 
     def label(self, mask: Mask) -> tuple[str, ...]:
         """Return the labels of the rows in `mask`."""
         return label(self.table, self.id_column)(mask)
 
+    def move(self, shapes: npt.NDArray[np.object_], crs: pyproj.CRS) -> npt.NDArray[np.object_]:
+        """Return geometries of the layer in `crs`, all moved by one operation."""
+        return transform.transform_shapes(shapes, pyproj.CRS(self.table.crs), crs, self.moving)
+
     def project(self, crs: pyproj.CRS) -> gpd.GeoDataFrame:
         """Raise what was found, else return the table in `crs`; coordinates that `crs` cannot hold are an error."""
         raise_if_any(self.problems)
-        table = self.table if self.table.crs is None else self.table.to_crs(crs)
+        table = self.table
+        if table.crs is not None:
+            shapes = self.move(np.asarray(table.geometry.array), crs)
+            table = table.set_geometry(gpd.GeoSeries(shapes, index=table.index, crs=crs))
         lost = ~_finite(np.asarray(table.geometry.array))
         if lost.any():
             remedy = "Check that the file's crs is the one that its coordinates are in."
@@ -194,7 +205,7 @@ def load_layer(config: Source, path: Path, wanted: Wanted, notes: Notes) -> Laye
     where = place(config, path)
     declared = parse_crs(config.crs, f'{where}: crs = "{config.crs}"') if config.crs else None
     raw = read_rows(config, path, wanted.topic, notes)
-    shown = raw.attrs.get(SHOWN, {})
+    shown, unread_shapes = raw.attrs.get(SHOWN, {}), raw.attrs.get(UNREAD_SHAPES, {})
     own = raw.geometry if isinstance(raw, gpd.GeoDataFrame) else None
     raw = pd.DataFrame(raw.drop(columns=own.name) if own is not None else raw)
     _check_keys(config, wanted, where, has_geometry=own is not None)
@@ -220,14 +231,16 @@ def load_layer(config: Source, path: Path, wanted: Wanted, notes: Notes) -> Laye
     if found is None and present.any():
         remedy = 'Declare the one that the coordinates are in, e.g. crs = "EPSG:4326" for longitude and latitude.'
         problems.append(Problem("does not say in which CRS its coordinates are", where, remedy=remedy))
-    problems += _check_shapes(shapes, found, wanted, where, labels, unread=own is not None)
+    unread = pd.Series(unread_shapes, dtype=object).reindex(table.index)
+    problems += _check_shapes(shapes, found, wanted, where, labels, unread if own is not None else None)
     if found is not None:
         shapes, found = correct_shapes(shapes, found, config.datum, wanted.topic, where, notes)
     rows = gpd.GeoDataFrame(table, geometry=gpd.GeoSeries(shapes, index=table.index, crs=found))
     rows.attrs[OWN_NAMES] = named.have
     if any(column.name == "name" for column in wanted.contract):
         drop_placeholders(rows, wanted.topic, where, labels, notes)
-    return Layer(rows, where, wanted.id_column, problems)
+    moving = transform.Layer(wanted.topic, where, notes, config.ballpark)
+    return Layer(rows, where, wanted.id_column, problems, moving)
 
 
 def _refuse_datum(config: Source, table: pd.DataFrame, where: str) -> None:
@@ -443,10 +456,12 @@ def _check_shapes(
     wanted: Wanted,
     where: str,
     labels: Label,
-    *,
-    unread: bool,
+    unread: pd.Series | None,
 ) -> list[Problem]:
-    """Return everything that is wrong with geometries; `unread` if missing ones have not been reported yet."""
+    """Return everything that is wrong with geometries.
+
+    `unread` says, by row, what is there of geometries that are missing here; None if these have been reported already.
+    """
     problems = []
 
     def report(what: str, mask: Mask, remedy: str, rows: tuple[str, ...] | None = None) -> None:
@@ -455,8 +470,16 @@ def _check_shapes(
 
     missing = np.asarray(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     finite = _finite(shapes)
-    if unread and not wanted.without_geometry:
-        report("geometry is missing or empty", missing, "Draw it, or leave the rows out with where.")
+    if unread is not None:
+        there = unread.notna().to_numpy()
+        for kind_of_shape in dict.fromkeys(unread.dropna()):
+            remedy = (
+                "Repair it, or turn it into polygons in QGIS (Fix geometries, or Multipart to singleparts), then save "
+                "it anew."
+            )
+            report(f"geometry is {kind_of_shape}, which is not read", (unread == kind_of_shape).to_numpy(), remedy)
+        if not wanted.without_geometry:
+            report("geometry is missing or empty", missing & ~there, "Draw it, or leave the rows out with where.")
     report("coordinates are NaN or infinite", ~finite, "Correct these geometries.")
     kind = shapely.get_type_id(shapes)
     wrong = ~missing & ~np.isin(kind, [TYPE_IDS[name] for name in wanted.shapes])

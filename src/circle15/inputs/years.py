@@ -2,7 +2,8 @@
 
 What opens or closes counts by the year, so a date gives its year and loses the rest. A date has to begin with four
 digits of a year: 9/1/2021 is September in one country and January in another, and 44440 is a spreadsheet's day count
-or nothing at all. A time of day and its offset from UTC are left out with the rest: the year is the one that is written.
+or nothing at all. A time of day and its offset from UTC are left out with the rest: the year is the one that is
+written.
 """
 
 import re
