@@ -1,9 +1,9 @@
 """What a spreadsheet shows for a number: the stored value and its format → text, exactly, or that it can't be told.
 
 A code in a workbook is what the sheet shows: 1 with the format ``000`` is 001. Understood are sections by sign,
-colours, digits (``0``, ``#``, ``?``), decimals, separators of thousands, and any text between, before and behind.
-What is shown in another way than digit by digit (percent, fractions, powers, thousands left out, dates, Chinese
-numerals, conditions) is not told, nor is a value that is shown with fewer digits than it has.
+colours, digits (``0``, ``#``, ``?``), decimals, separators of thousands, and any text between, before and behind. What
+is shown in another way than digit by digit (percent, fractions, powers, thousands left out, dates, Chinese numerals,
+conditions) is not told, nor is a value that is shown with fewer digits than it has.
 """
 
 import re

@@ -1,10 +1,11 @@
 """Coordinates of a layer → another CRS, all by one operation: the best that PROJ knows for where the layer lies.
 
 PROJ knows several ways from one datum to another, each for its part of the world, and left to itself takes for each
-point the one whose part it lies in: a layer across the edge of such a part is torn, by 71 m for Beijing 1954 at 31.22°
-N. Here the extent of the whole layer decides. How accurate the operation is is noted. Where PROJ knows no way at all,
-it would take the one datum for the other (a *ballpark* operation), which may be wrong by hundreds of metres: that is an
-error unless the configuration allows it. CGCS2000 and WGS 84 differ by less than a metre and are taken for one another.
+point the one whose part it lies in: a layer across the edge of such a part is torn, by 71 m for Beijing 1954 at 31.22
+degrees north. Here the extent of the whole layer decides, and how accurate the operation is is noted. Where PROJ knows
+no way at all, it would take the one datum for the other (a *ballpark* operation), which may be wrong by hundreds of
+metres: that is an error unless the configuration allows it. CGCS2000 and WGS 84 differ by less than a metre and are
+taken for one another. A run's CRS whose datum is not named (a plane for measuring) has that of WGS 84.
 """
 
 import warnings
@@ -127,7 +128,10 @@ def _flat(crs: pyproj.CRS) -> pyproj.CRS:
 
 
 def _alike(source: pyproj.CRS, target: pyproj.CRS) -> bool:
-    return {_datum_name(source), _datum_name(target)} <= DATUMS_LIKE_WGS84
+    """Return whether the one datum may be taken for the other."""
+    other = _datum_name(target)
+    like = other in DATUMS_LIKE_WGS84 or other.lower().startswith("unknown")
+    return like and _datum_name(source) in DATUMS_LIKE_WGS84
 
 
 def _datum_name(crs: pyproj.CRS) -> str:

@@ -28,6 +28,7 @@ from circle15.inputs.datum import correct_shapes
 from circle15.inputs.formats import SHOWN, UNREAD_SHAPES, Source, nearest, place, read_rows
 from circle15.inputs.headers import key_of, rename_columns
 from circle15.inputs.ids import check_ids, clean_id, normalise, refuse_numbers, show_as_sheet
+from circle15.inputs.misplaced import misplaced_metres
 from circle15.inputs.names import drop_placeholders
 from circle15.tables import OWN_NAMES, Column, clean_text, flat, some_of
 from circle15.units import METRES_PER_KM
@@ -494,6 +495,8 @@ def _check_shapes(
         "Repair it where you can see it, e.g. with Fix geometries in QGIS; circle15 does not change shapes.",
         rows,
     )
+    if crs is not None and crs.is_projected:
+        problems += misplaced_metres(shapes[finite], crs, where)
     if crs is not None and crs.is_geographic:
         box = np.abs(shapely.bounds(shapes))
         lon, lat = np.fmax(box[:, 0], box[:, 2]), np.fmax(box[:, 1], box[:, 3])
