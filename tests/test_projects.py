@@ -627,8 +627,10 @@ def test_what_is_undone_is_what_outputs_write():
     signs = [chr(code) for code in range(1, 0x10000) if not 0xD800 <= code < 0xE000]
     written = [sign for sign in signs if csvfiles.DEFUSED.match(f"'{sign}")]
     assert [sign for sign in signs if projects.DEFUSED.match(f"'{sign}")] == written
-    like = {sign for sign in signs if unicodedata.normalize("NFKC", sign) in ("=", "+", "-", "@")}
-    assert set(written) == like | {"\u2212", "\t", "\n", "\r"}  # U+2212 is the minus sign
+    like = {
+        sign for sign in signs if unicodedata.normalize("NFKC", sign).replace("\u2212", "-") in ("=", "+", "-", "@")
+    }
+    assert set(written) == like | {"\t", "\n", "\r"}  # U+2212 is the minus sign
 
 
 def test_gb18030(tmp_path):
