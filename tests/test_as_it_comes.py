@@ -136,6 +136,14 @@ def test_decimal_numbers_that_round_long_codes_are_no_ids(tmp_path, suffix):
     assert "9007199254740991" in {f"{one:.0f}" for one in read(path)["town_id"]}
 
 
+@pytest.mark.parametrize("code", [LONG, LONG + 1])
+def test_where_tells_long_codes_apart(tmp_path, code):
+    rows = [f"a{n},{value},121,31" for n, value in enumerate([LONG, "", LONG + 1])]
+    path = csv_of(tmp_path, "thing_id,code,lon,lat", *rows)
+    assert list(read(path, where=f"code == {code}")["thing_id"]) == ["a0" if code == LONG else "a2"]
+    assert len(read(path, where=f"code != {code}")) == 2
+
+
 # what a workbook shows ---------------------------------------------------------------------------------------------
 
 

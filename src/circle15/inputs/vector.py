@@ -6,6 +6,7 @@ are left out: no table of the design has them. Rows keep the number that they ha
 every message can name them.
 """
 
+import dataclasses
 import difflib
 import re
 import tokenize
@@ -30,7 +31,7 @@ from circle15.inputs.headers import key_of, rename_columns
 from circle15.inputs.ids import check_ids, clean_id, normalise, refuse_numbers, show_as_sheet
 from circle15.inputs.misplaced import misplaced_metres
 from circle15.inputs.names import drop_placeholders
-from circle15.tables import OWN_NAMES, Column, clean_text, flat, some_of
+from circle15.tables import EXACT_FLOATS, OWN_NAMES, Column, clean_text, flat, some_of
 from circle15.units import METRES_PER_KM
 
 Mask = npt.NDArray[np.bool_]
@@ -65,6 +66,7 @@ PLAIN_SIGNS = {"‘": "'", "’": "'", "“": '"', "”": '"', "、": ",", "。"
 """Signs of a Chinese keyboard that Unicode does not call wide forms of plain ones."""
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 """Texts in a condition, and names of columns between backticks."""
+WHOLE = r"-?\d+"
 WORD = re.compile(r"[^\W\d]\w*")
 TYPO = 0.75
 """How like a contract's column a key has to be (difflib's ratio) to be taken for a misspelling of it."""
@@ -131,7 +133,8 @@ class Layer:
 
     def move(self, shapes: npt.NDArray[np.object_], crs: pyproj.CRS) -> npt.NDArray[np.object_]:
         """Return geometries of the layer in `crs`, all moved by one operation."""
-        return transform.transform_shapes(shapes, pyproj.CRS(self.table.crs), crs, self.moving)
+        moving = self.moving if self.moving.where else dataclasses.replace(self.moving, where=self.where)
+        return transform.transform_shapes(shapes, pyproj.CRS(self.table.crs), crs, moving)
 
     def project(self, crs: pyproj.CRS) -> gpd.GeoDataFrame:
         """Raise what was found, else return the table in `crs`; coordinates that `crs` cannot hold are an error."""
@@ -386,6 +389,9 @@ def _numbers(values: pd.Series) -> pd.Series:
         return values
     filled = clean_text(values).replace("", np.nan)
     numbers = pd.to_numeric(filled, errors="coerce")
+    if numbers.abs().max() >= EXACT_FLOATS and filled.dropna().str.fullmatch(WHOLE).all():
+        digits = [int(value) if isinstance(value, str) else None for value in filled]
+        return pd.Series(digits, index=values.index, dtype=object)  # digit by digit: floats would make codes equal
     return numbers if filled.notna().any() and numbers.notna().equals(filled.notna()) else values
 
 
