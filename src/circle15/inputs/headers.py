@@ -175,8 +175,7 @@ def _note_cleaned(
     changed += [(old, config.columns[new]) for new, old in used.items() if old.strip(" ") != config.columns[new]]
     shown = ", ".join(f'{old!r} as "{new}"' for old, new in changed)
     read = counted(len(changed), "name of a column is", "names of columns are")
-    text = f"{path.name}: {read} read in plain form: {shown}"
-    notes.add(f"{topic}.headers_cleaned", len(changed), text, [old for old, _ in changed])
+    notes.add(f"{topic}.headers_cleaned", len(changed), f"{path.name}: {read} read in plain form: {shown}")
 
 
 def _note_typos(named: Named, known: Iterable[str], topic: str, path: Path, notes: Notes) -> None:
@@ -192,9 +191,9 @@ def _note_typos(named: Named, known: Iterable[str], topic: str, path: Path, note
         if _one_error_apart(name.casefold(), wanted) or (shapefile and _is_cut(name.casefold(), wanted))
     ]
     shown = ", ".join(f'"{old}" (is it "{wanted}"?)' for old, wanted in pairs)
-    unread = counted(len(pairs), "column is", "columns are")
-    text = f"{path.name}: {unread} not read, and nearly called as one that would be: {shown}"
-    notes.add(f"{topic}.header_typo", len(pairs), text, [old for old, _ in pairs])
+    unread = counted(len(pairs), "column is not read, and has a name", "columns are not read, and have names")
+    text = f"{path.name}: {unread} one typing error away from one that would be read: {shown}"
+    notes.add(f"{topic}.header_typo", len(pairs), text)
 
 
 def _is_cut(name: str, wanted: str) -> bool:
