@@ -368,7 +368,7 @@ def test_the_year_is_the_one_that_is_written(text):
 
 
 def test_times_of_utc_around_new_year_are_doubted(tmp_path):
-    """16:00 of UTC is midnight at +08:00; 2024-01-01T00:00Z is rather a date, and 12:00 of 30 December is 2023 anywhere."""
+    """16:00 of UTC is midnight at +08:00; 00:00 is rather a date, and noon of 30 December is 2023 anywhere."""
     times = ["2023-12-31T16:00:00Z", "2023-12-31 16:00:00+00", "2024-01-01T11:30:00.000Z", "2024-01-01T00:00:00Z"]
     times += ["2023-12-30T12:00:00Z", "2023-12-31T16:00:00+08:00", "2023-12-31"]
     rows = [f"{n},{time},121.5,31.2" for n, time in enumerate(times)]

@@ -33,8 +33,8 @@ _DATES = (
 
 _UTC = re.compile(r"\d{4}[-/.](\d{1,2})[-/.](\d{1,2})[T ]+(\d{1,2}):(\d{2}).*(?:Z|UTC|[+-]00(?::?00)?)")
 NEXT_YEAR_FROM_H, LAST_YEAR_UNTIL_H = 10, 12
-"""Hours of UTC on the last and on the first day of a year, between which it is another year somewhere on the earth: zones
-are up to 14 hours ahead and 12 behind."""
+"""Hours of UTC on the last and on the first day of a year, between which it is another year somewhere on the earth:
+zones are up to 14 hours ahead and 12 behind."""
 
 VALUES_SHOWN = 3
 
@@ -130,8 +130,9 @@ def take_years(layer: Layer, columns: Sequence[str], topic: str, notes: Notes) -
         text = f'{Path(layer.where).name}: {dates.sum()} values of "{column}" are dates, of which only the year counts'
         notes.add(f"{topic}.dates", dates.sum(), text, layer.label(dates))
         doubtful = dates & np.array([another_year_elsewhere(str(value)) for value in raw], dtype=bool)
+        times = counted(doubtful.sum(), "time", "times")
         text = (
-            f'{Path(layer.where).name}: {counted(doubtful.sum(), "time", "times")} of "{column}" in UTC around New Year: '
+            f'{Path(layer.where).name}: {times} of "{column}" in UTC around New Year: '
             "the year is taken as it is written, and is another one by local time"
         )
         notes.add(f"{topic}.dates_in_utc", doubtful.sum(), text, layer.label(doubtful))
