@@ -295,15 +295,13 @@ def _mend_long_numbers(
     table: pd.DataFrame, path: Path, layer: str, encoding: str | None, options: dict[str, str]
 ) -> None:
     """Read whole numbers of 64 bits again, in place, where gaps made floats of them that round: digit by digit."""
+    floats = table.select_dtypes("float64")
+    large = [name for name in floats if floats[name].abs().max() >= EXACT_FLOATS]
+    if not large:
+        return
     info = pyogrio.read_info(path, layer=layer, encoding=encoding, **options)
     kinds = dict(zip(info["fields"], info["ogr_types"], strict=True))
-    rounded = [
-        name
-        for name in table
-        if kinds.get(name) == "OFTInteger64"
-        and pd.api.types.is_float_dtype(table[name])
-        and table[name].abs().max() >= EXACT_FLOATS
-    ]
+    rounded = [name for name in large if kinds.get(name) == "OFTInteger64"]
     if rounded:
         exact = pyogrio.read_dataframe(
             path,

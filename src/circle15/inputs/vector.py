@@ -364,7 +364,10 @@ def _refuse_signs(where: str, place_: str) -> None:
     }
     if strange:
         shown = ", ".join(f"{sign} for {ascii_}" for sign, ascii_ in strange.items())
-        remedy = "Write letters, digits, signs and quotation marks of a condition in their plain (half-width) form."
+        remedy = (
+            "Write letters, digits, signs and quotation marks of a condition in their plain (half-width) form; the "
+            "name of a column that has such signs goes between backticks (`人口（人）` > 0)."
+        )
         raise ConfigError(Problem(f"is written with {shown}", place_, remedy=remedy))
 
 
