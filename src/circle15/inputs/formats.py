@@ -255,8 +255,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     named = [name for name in table.index.names if name is not None]
     rows: pd.DataFrame = table.reset_index(drop=not named)  # an id kept as the index is a column like any other
     whole_kinds = {str(kind): str(kind).lower() for kind in WHOLE_NUMBERS.values()}
-    filled = {name: whole_kinds.get(str(rows[name].dtype)) for name in rows if rows[name].notna().all()}
-    return rows.astype({name: kind for name, kind in filled.items() if kind})
+    narrow = {name: str(rows[name].dtype) for name in rows if str(rows[name].dtype) in whole_kinds}
+    return rows.astype({name: whole_kinds[kind] for name, kind in narrow.items() if rows[name].notna().all()})
 
 
 def _read_gdal(config: Source, path: Path, topic: str, notes: Notes) -> pd.DataFrame:
