@@ -278,8 +278,8 @@ def test_a_site_that_comes_too_late_is_noted_and_stays(tmp_path):
 def write_with_degrees(table: gpd.GeoDataFrame, path: Path) -> None:
     degrees = table.geometry.to_crs(4326)
     plain = pd.DataFrame(table.drop(columns="geometry"))
-    plain["lon"] = [f"{p.x:.7f}" for p in degrees]
-    plain["lat"] = [f"{p.y:.7f}" for p in degrees]
+    plain["lon"] = [f"{p.x:.12f}" for p in degrees]
+    plain["lat"] = [f"{p.y:.12f}" for p in degrees]
     if path.suffix == ".xlsx":
         plain[["lon", "lat"]] = plain[["lon", "lat"]].astype(float)  # as a spreadsheet takes them
         plain.to_excel(path, index=False)

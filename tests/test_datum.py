@@ -138,7 +138,7 @@ def test_a_datum_that_contradicts_the_crs(tmp_path, crs):
     gpd.GeoDataFrame(geometry=gpd.GeoSeries([shapely.Point(121.5, 31.2)], crs=4326).to_crs(crs)).to_file(path)
     with pytest.raises(ConfigError, match=r'a.gpkg: datum = "gcj02" contradicts the CRS, .*remove datum'):
         read(path, datum="gcj02")
-    assert len(read(path)) == 1
+    assert len(read(path, ballpark=True)) == 1
 
 
 def test_x_and_y_in_a_projected_crs_have_no_datum(tmp_path):

@@ -270,8 +270,8 @@ def test_coordinates_of_a_csv(tmp_path):
 
 
 def test_points_without_coordinates(tmp_path):
-    with pytest.raises(InputError, match=r"no geometry and no coordinates.*the file has: id, X, Y"):
-        read(write_text(tmp_path / "a.csv", "id,X,Y", "1,121,31"))
+    with pytest.raises(InputError, match=r"no geometry and no coordinates.*the file has: id, E, N"):
+        read(write_text(tmp_path / "a.csv", "id,E,N", "1,121,31"))
 
 
 def test_geometry_problems_come_together(tmp_path):

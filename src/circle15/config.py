@@ -34,6 +34,7 @@ class NetworkConfig(_Section):
     layer: str | None = None
     crs: str | None = None
     datum: Datum = "wgs84"
+    ballpark: bool = False
     engine: Literal["scipy", "pandana"] = "scipy"
     max_snap_m: float = Field(default=300.0, gt=0)
     min_component_nodes: int = Field(default=100, ge=1)
@@ -49,6 +50,7 @@ class _LayerConfig(_Section):
     crs: str | None = None
     encoding: str | None = None
     datum: Datum = "wgs84"
+    ballpark: bool = False
     columns: dict[str, str] = {}
     set: dict[str, str | int | float] = {}
     where: str | None = None

@@ -30,6 +30,10 @@ STATUSES = ("planned", "started", "done")
 PROJECTS_SOURCE = "[projects]"
 """Source of the facilities that a ledger adds or moves; no file is called so."""
 
+FORMULA_STARTS = r"=+\-@\t\r\n＝＋－＠﹦﹢﹣﹫−⁼⁺⁻₌₊₋﬩"
+"""Signs, for a set in a pattern, with which text begins that a spreadsheet takes for a formula; those in full width
+and others that are forms of the plain ones, as well."""
+
 WITHIN = "within"
 TOO_FEW = "too_few"
 TOO_FAR = "too_far"
@@ -214,6 +218,9 @@ PROJECTS = (
 """The ledger. A column ``marginal`` (``year``, ``means``, ``total``) marks rows that only count; see `plan.ledger`."""
 
 
+OWN_NAMES = "own_names"
+"""Attribute of a table: all columns of its file, as the file calls them, for messages."""
+
 EXACT_FLOATS = 2.0**53
 """Below this every whole number has a float of its own."""
 
@@ -261,7 +268,7 @@ def check_columns(
     for column in contract:
         if column.name not in table:
             if column.required:
-                have = ", ".join(str(c) for c in table.columns if c != "geometry")
+                have = ", ".join(table.attrs.get(OWN_NAMES) or [str(c) for c in table.columns if c != "geometry"])
                 problems.append(
                     Problem(
                         f'no column "{column.name}"',

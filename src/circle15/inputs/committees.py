@@ -4,6 +4,8 @@ A committee is a point (its centre), a polygon (its area; the centre is then whe
 files. Circles are drawn from centres, so a centre that is chosen here is always noted.
 """
 
+import dataclasses
+
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,12 @@ from circle15.inputs.vector import POINTS, POLYGONS, Layer, Wanted, load_layer, 
 from circle15.standard.model import Standard
 from circle15.standard.resolve import zone_ids
 from circle15.tables import COMMITTEES, KINDS, Column, check_columns, clean_text
+
+TWICE = '"committee_id" occurs more than once'
+TWICE_REMEDY = (
+    "Make each one unique. Parts of one committee (an exclave) go into one row as a multipolygon, e.g. with Dissolve "
+    "by this column in QGIS."
+)
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -164,7 +172,7 @@ def _check_committees(layer: Layer, standard: Standard) -> None:
             layer.problems.append(Problem(f'"kind" has {found}', layer.where, layer.label(other), remedy))
     contract = [Column(c.name, required=c.required, unique=c.unique) for c in COMMITTEES]  # kinds are checked above
     contract += [LAND] if LAND.name in table else []
-    layer.problems += check_columns(table, contract, layer.where, layer.label)
+    layer.problems += _with_cure(check_columns(table, contract, layer.where, layer.label))
     table["zone"], unknown = zone_ids(standard, table["zone"].to_numpy(dtype=object))
     if unknown.any():
         found = ", ".join(f'"{word}"' for word in dict.fromkeys(table["zone"][unknown]))
@@ -176,11 +184,15 @@ def _check_committees(layer: Layer, standard: Standard) -> None:
         layer.problems.append(Problem("has several centres", layer.where, layer.label(several), remedy))
 
 
+def _with_cure(problems: list[Problem]) -> list[Problem]:
+    return [dataclasses.replace(one, remedy=TWICE_REMEDY) if one.what == TWICE else one for one in problems]
+
+
 def _load_areas(config: Config, source: AreasConfig, committees: Layer, notes: Notes) -> Layer:
     """Read the file of areas and hold its ids against those of the committees."""
     wanted = Wanted("committees.areas", AREAS, "committee_id", shapes=POLYGONS, other_columns=False)
     areas = load_layer(source, config.resolve(source.source), wanted, notes)
-    areas.problems += check_columns(areas.table, AREAS, areas.where, areas.label)
+    areas.problems += _with_cure(check_columns(areas.table, AREAS, areas.where, areas.label))
     if "committee_id" not in areas.table or "committee_id" not in committees.table:
         return areas
     ids = committees.table["committee_id"]

@@ -18,6 +18,7 @@ import shapely
 
 from circle15.config import Datum
 from circle15.errors import ConfigError, Notes, Problem
+from circle15.inputs.transform import DATUMS_LIKE_WGS84
 from circle15.units import FloatArray
 
 CHINA = (72.004, 0.8293, 137.8347, 55.8271)
@@ -38,7 +39,6 @@ MAX_STEPS = 30
 EDGE_DEGREES = 0.02
 """No offset is as large as this, so that no place farther outside `CHINA` can come from inside."""
 
-DATUMS_LIKE_WGS84 = frozenset({"World Geodetic System 1984", "World Geodetic System 1984 ensemble", "China 2000"})
 WEB_MERCATOR = "Popular Visualisation Pseudo Mercator"
 WGS84 = pyproj.CRS.from_epsg(4326)
 GEOD = pyproj.Geod(ellps="WGS84")

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import shapely
 
 from circle15.errors import Notes
+from circle15.inputs.names import real_name
 from circle15.units import FloatArray
 
 IntArray = npt.NDArray[np.int64]
@@ -76,8 +77,8 @@ class PlaceName:
 
     @cached_property
     def plain(self) -> str:
-        """NFKC and lower case, 第一 as 第1, without spaces, brackets, punctuation and `NEUTRAL` words."""
-        return _NO_LETTER.sub("", self._text)
+        """NFKC and lower case, 第一 as 第1, without spaces, brackets, punctuation, `NEUTRAL` words; blank for none."""
+        return _NO_LETTER.sub("", self._text) if real_name(self.given) else ""
 
     @cached_property
     def stem(self) -> str:

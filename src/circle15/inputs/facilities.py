@@ -28,15 +28,17 @@ from circle15.inputs.duplicates import settle_duplicates
 from circle15.inputs.entrances import join_entrances, load_entrances
 from circle15.inputs.formats import nearest
 from circle15.inputs.mapping import Mapping, load_mapping
+from circle15.inputs.names import drop_placeholders
 from circle15.inputs.osm import read_osm_places
 from circle15.inputs.osm_file import OSM_SUFFIXES
-from circle15.inputs.parts import check_parts
+from circle15.inputs.parts import MEASURES, check_parts
 from circle15.inputs.vector import Layer, Wanted, label, load_layer
 from circle15.inputs.years import take_years
 from circle15.standard.model import Standard
+from circle15.standard.requirements import Quality
 from circle15.tables import FACILITIES, Column, FacilityTable, check_columns, clean_text
 
-NOT_OF_OSM = ("layer", "crs", "encoding", "columns", "set", "where", "entrances")
+NOT_OF_OSM = ("layer", "crs", "encoding", "ballpark", "columns", "set", "where", "entrances")
 """Keys that mean nothing with ``from_osm``."""
 
 # The types are held against the standard apart, and ids are made where a source has none.
@@ -168,7 +170,7 @@ def _read_file(
         item = item.model_copy(update={"columns": {**item.columns, "type_id": item.type_column}})
     elif item.type:
         item = item.model_copy(update={"set": {**item.set, "type_id": item.type}})
-    layer = load_layer(item, path, Wanted("facilities", FACILITIES, "facility_id"), notes)
+    layer = load_layer(item, path, Wanted("facilities", FACILITIES, "facility_id", also=_known(standard)), notes)
     _name_rows(layer, item, name, path, where)
     if mapping is not None and "name" not in layer.table and CodeBook(mapping).asks_names:
         remedy = 'Map one, e.g. columns = { name = "名称" }.'
@@ -223,6 +225,7 @@ def _read_osm(
         remedy = "Name one that says which tags a type has, or none for the one that is shipped."
         raise ConfigError(Problem(f'the mapping "{item.mapping}" is not for OSM tags', where, remedy=remedy))
     table = read_osm_places(path, crs, mapping, notes)
+    drop_placeholders(table, "facilities", str(path), label(table, "facility_id"), notes)
     contract = [*(c for c in FACILITIES if c.name in ("facility_id", "type_id")), *ROWS]
     raise_if_any(check_columns(table, contract, str(path), label(table, "facility_id")))
     table = _only_types_of(table, standard, name, notes)
@@ -296,6 +299,13 @@ def _in_order(types: tuple[str, ...], standard: Standard) -> tuple[str, ...]:
 
 
 # rows --------------------------------------------------------------------------------------------------------------
+
+
+def _known(standard: Standard) -> tuple[str, ...]:
+    """Return the columns beside the contract's that count: the town, attributes that are asked for, parts."""
+    attributes = [one.attribute for one in standard.requirements if isinstance(one, Quality)]
+    parts = [f"{measure}_as_{one.id}" for measure in MEASURES for one in standard.types]
+    return ("town_id", *dict.fromkeys(attributes), *parts)
 
 
 def _name_rows(layer: Layer, item: FacilitiesConfig, name: str, path: Path, where: str) -> None:

@@ -4,8 +4,9 @@ Ids are brought to one form (NFKC, no invisible characters, single spaces), so t
 the same. Zeros are never put back: which codes had one is for the person to say who has the original.
 """
 
+import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from circle15.errors import Notes, Problem
-from circle15.tables import Column, clean_text
+from circle15.tables import EXACT_FLOATS, Column, clean_text, some_of
 
 Mask = npt.NDArray[np.bool_]
 Label = Callable[[Mask], tuple[str, ...]]
@@ -26,6 +27,14 @@ CODE_LENGTH = 4
 """Shorter numbers are rather counted than coded."""
 SPARSE = 10
 """Ids that were counted from 1 are at most about as many as the largest says; codes are this many times fewer."""
+
+SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+[eE][+-]?\d+|[eE][+-]\d+)")
+"""``3.10115E+11``, ``3,1E+11``, ``3E+11``, ``3.0E11``: what spreadsheets and languages make of long numbers."""
+BARE_SCIENTIFIC = re.compile(r"\d+[eE]\d+")
+NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?")
+
+UNTOLD = "\ufdd0"
+"""Stands for a code of which it can't be told how its workbook shows it: a character that no text may have."""
 
 FULL_WIDTH = {full: chr(full - 0xFEE0) for full in (*range(0xFF10, 0xFF1A), 0xFF0B, 0xFF0D, 0xFF0E)} | {0x2212: "-"}
 """Full-width digits, signs and point, and the minus sign → their ASCII forms. NFKC would make a 52 of 5²."""
@@ -52,6 +61,92 @@ def clean_number(text: str) -> str:
         return text
     plain = text.translate(FULL_WIDTH)
     return "".join(c for c in plain if unicodedata.category(c) != "Cf").strip()
+
+
+def show_as_sheet(
+    table: pd.DataFrame, of_file: Mapping[str, str], shown: Mapping[str, pd.Series], contract: Iterable[Column]
+) -> None:
+    """Put what a workbook shows in place of what it stores, in columns of text; numbers stay as they are stored.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns carry the contract's names; changed in place.
+    of_file : mapping of str to str
+        Column of `table` → the file's name for it.
+    shown : mapping of str to Series
+        For columns of the file, by the rows concerned, what the sheet shows; None where that can't be told.
+    contract : iterable of Column
+        Tells which columns hold text.
+    """
+    for column in contract:
+        own = of_file.get(column.name, "")
+        if column.dtype == "text" and own in shown:
+            texts = shown[own].where(shown[own].notna(), UNTOLD) if is_id(column) else shown[own].dropna()
+            table[column.name] = table[column.name].astype(object)
+            table.loc[texts.index, column.name] = texts
+
+
+def refuse_numbers(table: pd.DataFrame, contract: Iterable[Column], where: str, label: Label) -> list[Problem]:
+    """Return ids that are no ids any more, since a program took codes for numbers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The rows that are used.
+    contract : iterable of Column
+        The table's.
+    where : str
+        The file as messages name it.
+    label : callable
+        From a row mask to labels that tell rows by their number: such ids do not tell them apart.
+    """
+    problems = []
+    for column in contract:
+        if column.name not in table or not is_id(column):
+            continue
+        values = table[column.name]
+        untold = (values == UNTOLD).to_numpy(dtype=bool, na_value=False)
+        if untold.any():
+            what = f'"{column.name}" has cells whose number format does not let the code be told'
+            remedy = (
+                "Format the column as text and enter the codes as the sheet shows them, or copy them into a text "
+                'column by =TEXT(A2,"…") with that format.'
+            )
+            problems.append(Problem(what, where, label(untold), remedy))
+        text = clean_text(table[column.name])
+        scientific = _scientific(text)
+        if scientific.any():
+            what = f'"{column.name}" has {some_of(text[scientific])}: codes that a spreadsheet cut short to a number'
+            remedy = (
+                "The lost digits cannot be won back here. Export the table again from the original with this column as "
+                "text: in a spreadsheet, format it as text before the codes are entered or imported, then save it."
+            )
+            problems.append(Problem(what, where, label(scientific), remedy))
+        rounded = _rounded(table[column.name])
+        if rounded.any():
+            what = f'"{column.name}" is stored as a decimal number, which does not keep all digits of such long codes'
+            remedy = "Export the table again with this column as text, or as a whole number of 64 bits."
+            problems.append(Problem(what, where, label(rounded), remedy))
+    return problems
+
+
+def _scientific(text: pd.Series) -> Mask:
+    """Return which ids are numbers in scientific notation.
+
+    ``3.10115E+11`` always is; ``3E11`` is if the column holds numbers only, else it may be a code.
+    """
+    distinct = [value for value in dict.fromkeys(text) if value]
+    every = all(NUMBER.fullmatch(value) for value in distinct)
+    found = {value for value in distinct if SCIENTIFIC.fullmatch(value) or (every and BARE_SCIENTIFIC.fullmatch(value))}
+    return text.isin(found).to_numpy(dtype=bool)
+
+
+def _rounded(values: pd.Series) -> Mask:
+    """Return which values are floats beyond which not every whole number has a float of its own."""
+    if not (pd.api.types.is_float_dtype(values) or pd.api.types.is_object_dtype(values)):
+        return np.zeros(len(values), dtype=bool)
+    return np.array([isinstance(value, float) and abs(value) >= EXACT_FLOATS for value in values], dtype=bool)
 
 
 def normalise(table: pd.DataFrame, contract: Iterable[Column], numbers: Iterable[str]) -> dict[str, pd.Series]:
@@ -174,7 +269,7 @@ def lost_zeros(values: pd.Series, *, coded: bool) -> Mask:
         Ids.
     coded : bool
         Whether ids that differ in length are suspicious even if none begins with 0. Ids that were counted (there are
-        not many fewer than the largest says) never are.
+        not many fewer than lie between the smallest and the largest) never are, wherever the count began.
     """
     text = clean_text(values)
     distinct = [one for one in dict.fromkeys(text) if one]
@@ -185,8 +280,10 @@ def lost_zeros(values: pd.Series, *, coded: bool) -> Mask:
     size = int(sizes[-1])
     if len(sizes) == 1 or sizes[0] < size - 2 or counts[-1] * 2 <= counts.sum():
         return none
-    zero = any(one.startswith("0") for one in distinct)
-    code = coded and size >= CODE_LENGTH and max(map(int, distinct)) >= SPARSE * len(distinct)
+    numbers = [int(one) for one in distinct]
+    running = max(numbers) - min(numbers) < SPARSE * len(distinct)
+    zero = any(one.startswith("0") and len(one) > 1 for one in distinct)
+    code = coded and size >= CODE_LENGTH and not running
     return ((text.str.len() < size) & (text != "")).to_numpy(dtype=bool) if zero or code else none
 
 

@@ -19,8 +19,9 @@ import shapely
 from pyproj import CRS
 
 from circle15.errors import Notes
-from circle15.inputs import osm_copies, segments
+from circle15.inputs import osm_copies, segments, transform
 from circle15.inputs.mapping import Mapping, TypeRule
+from circle15.inputs.names import real_name
 from circle15.inputs.osm_file import open_osm
 from circle15.inputs.streets import WGS84
 from circle15.units import FloatArray
@@ -78,7 +79,8 @@ def read_osm_places(path: Path, crs: str | CRS, mapping: Mapping, notes: Notes) 
     crs = CRS.from_user_input(crs)
     objects = _gather(path, mapping, notes)
     _note_unshaped(objects, path, notes)
-    to_crs = partial(segments.project, source_crs=WGS84, crs=crs, where=str(path))
+    moving = transform.Layer("facilities", str(path), notes)
+    to_crs = partial(segments.project, source_crs=WGS84, crs=crs, layer=moving)
     shapes = np.array(objects.shapes, dtype=object)
     if len(shapes):
         shapes = shapely.transform(shapes, to_crs)
@@ -290,7 +292,7 @@ def _table(
         (
             objects.ids[row] + (f"/{rule.id}" if types[row] > 1 else ""),
             rule.id,
-            _name(objects, row),
+            _given_name(objects, row),
             rule.confidence,
             path.name,
             np.nan,
@@ -307,8 +309,13 @@ def _table(
 # notes -------------------------------------------------------------------------------------------------------------
 
 
-def _name(objects: _Objects, row: int) -> str:
+def _given_name(objects: _Objects, row: int) -> str:
     return objects.tags[row].get("name", "").strip()
+
+
+def _name(objects: _Objects, row: int) -> str:
+    """Return the name of an object for comparing it, empty where it says nothing (``无``)."""
+    return real_name(_given_name(objects, row))
 
 
 def _note(notes: Notes, code: str, rows: IntArray, objects: _Objects, text: str) -> None:

@@ -33,6 +33,7 @@ from circle15.inputs.years import take_years
 from circle15.standard.model import Standard
 from circle15.tables import (
     ACTIONS,
+    FORMULA_STARTS,
     MEANS,
     PROJECTS,
     STATUSES,
@@ -107,12 +108,13 @@ WORDY: dict[str, Words] = {
 }
 """Columns that hold one of a few words."""
 
-DEGREES_DECIMALS = 7
-"""Decimals of longitudes and latitudes in the CSV files that circle15 writes: about a centimetre."""
+DEGREES_DECIMALS = 12
+"""Decimals of longitudes and latitudes in the CSV files that circle15 writes, at most: a tenth of a micrometre. A place
+moved by so little keeps every verdict, since a time within `units.TIME_TOLERANCE_S` of its threshold counts as within;
+so a project is judged as a facility at the same coordinates is, which isn't moved at all."""
 
-DEFUSED = re.compile(r"'(?='*[=+\-@\t\r])")
-"""The quote that `outputs` puts before text which a spreadsheet would take for a formula. The pattern stands here a
-second time, since inputs and outputs never import one another; a test holds the two together."""
+DEFUSED = re.compile(rf"'(?='*[{FORMULA_STARTS}])")
+"""The quote that `outputs` puts before text which a spreadsheet would take for a formula."""
 
 NO_ROWS = "has no rows"
 """How `formats.read_rows` says that a file has names of columns and nothing below them."""
@@ -190,11 +192,11 @@ def read_projects(
 # places ------------------------------------------------------------------------------------------------------------
 
 
-def on_degree_grid(points: TextArray, crs: pyproj.CRS) -> TextArray:
-    """Move points to the nearest place that a CSV file can hold: whole 1e-7 degrees of longitude and latitude.
+def on_degree_grid(points: TextArray, crs: pyproj.CRS, decimals: int = DEGREES_DECIMALS) -> TextArray:
+    """Move points to the nearest place that a CSV file can hold: whole 1e-12 degrees of longitude and latitude.
 
-    A point on this grid that is written to a file with seven decimals and read again is the very same point, bit for
-    bit; one that isn't would come back up to 8 mm away, and its travel times with it.
+    A point on this grid that is written to a file with twelve decimals and read again is the very same point, bit for
+    bit, and so are its travel times.
 
     Parameters
     ----------
@@ -202,6 +204,8 @@ def on_degree_grid(points: TextArray, crs: pyproj.CRS) -> TextArray:
         In `crs`.
     crs : pyproj.CRS
         The run's metric CRS.
+    decimals : int
+        Of a degree; fewer make a place that circle15 proposes itself short to write.
 
     Returns
     -------
@@ -212,7 +216,7 @@ def on_degree_grid(points: TextArray, crs: pyproj.CRS) -> TextArray:
     have = ~shapely.is_missing(points)
     if have.any():
         degrees = shapely.get_coordinates(gpd.GeoSeries(points[have], crs=crs).to_crs(4326).to_numpy())
-        rounded = np.round(degrees, DEGREES_DECIMALS) + 0.0  # no -0.0, which a file's 0 would not give back
+        rounded = np.round(degrees, decimals) + 0.0  # no -0.0, which a file's 0 would not give back
         grid[have] = gpd.GeoSeries(shapely.points(rounded), crs=4326).to_crs(crs).to_numpy()
     return grid
 
@@ -267,7 +271,7 @@ def take_places(layer: Layer, crs: pyproj.CRS | None, topic: str, notes: Notes) 
     there = ~shapely.is_missing(points)
     found = np.full(len(shapes), None, dtype=object)
     if crs is not None and not faulty and there.any():
-        found[there] = gpd.GeoSeries(points[there], crs=layer.table.crs).to_crs(crs).to_numpy()
+        found[there] = layer.move(points[there], crs)
         lost = there & ~np.isfinite(shapely.get_x(found) + shapely.get_y(found))
         remedy = "Check that the file's crs is the one that its coordinates are in."
         report(layer, f"cannot be projected to {crs.name}", lost, remedy)

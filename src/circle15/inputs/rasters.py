@@ -1,5 +1,6 @@
 """A raster of persons per pixel, and those of groups on the same grid → a point for each inhabited pixel."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from circle15.inputs.formats import require_file
 from circle15.inputs.groups import check_group_names, check_groups
 from circle15.inputs.nearby import Nearby
 from circle15.inputs.raster_files import is_raster, require_header
+from circle15.inputs.transform import Layer as Moving
 from circle15.inputs.vector import Layer, parse_crs
 from circle15.tables import SHAPE
 from circle15.units import FloatArray
@@ -84,11 +86,13 @@ def read_raster(
     xy = np.column_stack(rasterio.transform.xy(transform, row[keep], column[keep], offset="center"))
     xy, moved_crs = correct(xy, found, source.datum, "population", str(path), notes)
     points = gpd.GeoSeries(shapely.points(xy), crs=moved_crs)
-    table = Layer(gpd.GeoDataFrame(cells, geometry=points), str(path), "cell_id").project(crs)
+    moving = Moving("population", str(path), Notes(), source.ballpark)
+    told = dataclasses.replace(moving, notes=notes)
+    table = Layer(gpd.GeoDataFrame(cells, geometry=points), str(path), "cell_id", moving=told).project(crs)
     squares = _squares(transform, row[keep], column[keep])
     squares, moved_crs = correct_shapes(squares, found, source.datum, "population", str(path), Notes())
     shapes = gpd.GeoDataFrame({"cell_id": ids[keep]}, geometry=gpd.GeoSeries(squares, crs=moved_crs))
-    shapes = Layer(shapes, str(path), "cell_id").project(crs)
+    shapes = Layer(shapes, str(path), "cell_id", moving=moving).project(crs)
     return table.assign(**{SHAPE: pd.Series(np.asarray(shapes.geometry.array, dtype=object), dtype=object)})
 
 

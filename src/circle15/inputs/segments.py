@@ -5,11 +5,12 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pyproj import CRS, Transformer
+from pyproj import CRS
 from scipy import sparse
 from scipy.sparse import csgraph
 
 from circle15.errors import InputError, Notes, Problem, counted
+from circle15.inputs import transform
 from circle15.tables import BACKWARD, FORWARD, MODES, Streets
 from circle15.units import FloatArray
 
@@ -78,16 +79,16 @@ class Barriers:
     open_to_residents: BoolArray
 
 
-def project(lon_lat: FloatArray, source_crs: CRS, crs: CRS, where: str) -> FloatArray:
-    """Return coordinates of shape (n, 2) of `source_crs` (x or longitude first) in `crs`.
+def project(lon_lat: FloatArray, source_crs: CRS, crs: CRS, layer: transform.Layer) -> FloatArray:
+    """Return coordinates of shape (n, 2) of `source_crs` (x or longitude first) in `crs`, all by one operation.
 
     Raises
     ------
     InputError
         If any comes out infinite or NaN: the file's CRS is not what it says, or `crs` is of another part of the world.
+        If PROJ knows no operation between the datums, and `layer` allows no ballpark one.
     """
-    moved = Transformer.from_crs(source_crs, crs, always_xy=True).transform(lon_lat[:, 0], lon_lat[:, 1])
-    xy = np.column_stack(moved)
+    xy = transform.transform_points(lon_lat, source_crs, crs, layer)
     bad = np.flatnonzero(~np.isfinite(xy).all(axis=1))
     if len(bad):
         shown = tuple(f"{x:g} {y:g}" for x, y in lon_lat[bad[:5]])
@@ -95,7 +96,7 @@ def project(lon_lat: FloatArray, source_crs: CRS, crs: CRS, where: str) -> Float
             Problem(
                 f"{len(bad)} of {len(xy)} coordinates have no place in {crs_name(crs)} when read as"
                 f" {crs_name(source_crs)}, e.g. {'; '.join(shown)}",
-                where,
+                layer.where,
                 remedy="Check the file's CRS ([network] crs), the order of its coordinates, and [run] crs.",
             )
         )

@@ -21,7 +21,7 @@ from scipy.spatial import cKDTree
 
 from circle15.config import Datum, SourceConfig
 from circle15.errors import ConfigError, InputError, Notes, Problem, counted, raise_if_any
-from circle15.inputs import osm_access, segments
+from circle15.inputs import osm_access, segments, transform
 from circle15.inputs.datum import correct
 from circle15.inputs.osm_access import Access, Way
 from circle15.inputs.streets import ROWS_KEPT, note_unknown_access
@@ -116,6 +116,7 @@ def read_graphml(
     access: Access,
     gated: bool = False,
     datum: Datum = "wgs84",
+    ballpark: bool = False,
 ) -> Streets:
     """Read a graph that osmnx saved.
 
@@ -140,6 +141,8 @@ def read_graphml(
         Whether to read private streets too, apart from the public ones.
     datum : {"wgs84", "gcj02", "bd09"}
         What the coordinates are measured against.
+    ballpark : bool
+        Whether one datum may be taken for another where PROJ knows no way between them.
 
     Raises
     ------
@@ -174,7 +177,7 @@ def read_graphml(
     inner[first[:-1]] = inner[first[1:] - 1] = False
     vertex[first[:-1]], vertex[first[1:] - 1] = np.array(edges.ends, dtype=np.int64).T
     vertex[inner] = len(node_xy) + np.arange(size.sum())
-    vertex_xy = segments.project(all_xy, found, crs, str(path))
+    vertex_xy = segments.project(all_xy, found, crs, transform.Layer("streets", str(path), notes, ballpark))
     _check_gaps(graph, edges, vertex_xy, len(node_xy), path)
     classes, road_class = _classes(edges.tags)
     lines = segments.Lines(
@@ -323,6 +326,7 @@ def read_line_layer(
     access: Access,
     gated: bool = False,
     datum: Datum = "wgs84",
+    ballpark: bool = False,
 ) -> Streets:
     """Read streets from a layer of lines; they meet where they share a vertex.
 
@@ -349,6 +353,8 @@ def read_line_layer(
         Whether to read private streets too, apart from the public ones.
     datum : {"wgs84", "gcj02", "bd09"}
         What the coordinates are measured against.
+    ballpark : bool
+        Whether one datum may be taken for another where PROJ knows no way between them.
 
     Raises
     ------
@@ -357,7 +363,7 @@ def read_line_layer(
     ConfigError
         If `layer` is not there, or has to be named, or `datum` contradicts the CRS.
     """
-    source = SourceConfig(source=str(path), layer=layer, crs=source_crs, datum=datum)
+    source = SourceConfig(source=str(path), layer=layer, crs=source_crs, datum=datum, ballpark=ballpark)
     table = read_vector(source, path, crs, notes, Wanted("streets", shapes=LINES))
     table = table.rename(columns=_tag_columns(table, access))
     tags = list(_row_tags(table, access))

@@ -15,7 +15,7 @@ from pyproj import CRS
 
 from circle15.config import Datum
 from circle15.errors import ROWS_SHOWN, ConfigError, InputError, Notes, Problem, counted
-from circle15.inputs import osm_access, segments
+from circle15.inputs import osm_access, segments, transform
 from circle15.inputs.osm_file import OSM_SCALE, OSM_SUFFIXES, UNDEFINED, OsmFile, open_osm
 from circle15.tables import Streets
 from circle15.units import METRES_PER_KM, SECONDS_PER_HOUR, FloatArray
@@ -40,6 +40,7 @@ def read_streets(
     access: osm_access.Access | None = None,
     gated: bool = False,
     datum: Datum = "wgs84",
+    ballpark: bool = False,
 ) -> Streets:
     """Read a street network of any supported format.
 
@@ -63,6 +64,8 @@ def read_streets(
         Whether to read private streets too, apart from the public ones.
     datum : {"wgs84", "gcj02", "bd09"}
         What a line layer's or GraphML's longitudes and latitudes are measured against.
+    ballpark : bool
+        Whether a line layer's or GraphML's datum may be taken for another where PROJ knows no way between them.
 
     Returns
     -------
@@ -86,11 +89,11 @@ def read_streets(
     elif name.endswith(".graphml"):
         from circle15.inputs.street_layers import read_graphml  # noqa: PLC0415 - brings networkx
 
-        streets = read_graphml(path, target, source_crs, notes, access, gated, datum)
+        streets = read_graphml(path, target, source_crs, notes, access, gated, datum, ballpark)
     else:
         from circle15.inputs.street_layers import read_line_layer  # noqa: PLC0415 - brings networkx
 
-        streets = read_line_layer(path, target, layer, source_crs, notes, access, gated, datum)
+        streets = read_line_layer(path, target, layer, source_crs, notes, access, gated, datum, ballpark)
     if not len(streets.u):
         raise InputError(
             Problem(
@@ -151,7 +154,9 @@ def _read_osm(path: Path, crs: CRS, ferries: bool, access: osm_access.Access, ga
     _check_missing(present, np.repeat(ways.ids, ways.count), path, notes)
 
     ids, index, vertex = np.unique(refs[present], return_index=True, return_inverse=True)
-    vertex_xy = segments.project(fixed[present][index] / OSM_SCALE, WGS84, crs, str(path))
+    vertex_xy = segments.project(
+        fixed[present][index] / OSM_SCALE, WGS84, crs, transform.Layer("streets", str(path), notes)
+    )
     way = np.repeat(np.arange(len(ways.ids)), ways.count)[present]
     way, first, vertex = segments.runs(way, vertex, np.diff(np.cumsum(~present)[present], prepend=0) > 0)
     short = np.setdiff1d(np.arange(len(ways.ids)), way)

@@ -6,9 +6,11 @@ are left out: no table of the design has them. Rows keep the number that they ha
 every message can name them.
 """
 
+import dataclasses
 import difflib
 import re
 import tokenize
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +24,14 @@ import shapely
 from pyproj.exceptions import CRSError
 
 from circle15.errors import ConfigError, InputError, Notes, Problem, raise_if_any
+from circle15.inputs import transform
 from circle15.inputs.datum import correct_shapes
-from circle15.inputs.formats import GB18030_REMEDY, Source, nearest, place, read_rows
-from circle15.inputs.ids import check_ids, normalise
-from circle15.tables import Column, clean_text, flat, some_of
+from circle15.inputs.formats import SHOWN, UNREAD_SHAPES, Source, nearest, place, read_rows
+from circle15.inputs.headers import key_of, rename_columns
+from circle15.inputs.ids import check_ids, clean_id, normalise, refuse_numbers, show_as_sheet
+from circle15.inputs.misplaced import misplaced_metres
+from circle15.inputs.names import drop_placeholders
+from circle15.tables import EXACT_FLOATS, OWN_NAMES, Column, clean_text, flat, some_of
 from circle15.units import METRES_PER_KM
 
 Mask = npt.NDArray[np.bool_]
@@ -49,8 +55,6 @@ TYPE_IDS = {
 }
 """Geometry type → its number in Shapely."""
 
-DBF_NAME_BYTES = 10
-DBF_ENCODING = "gb18030"
 MAX_LON = 180.0
 MAX_LAT = 90.0
 WHERE_ERRORS = (
@@ -58,6 +62,12 @@ WHERE_ERRORS = (
     *(re.error, tokenize.TokenError),
 )
 """What a condition that can't be understood may end with."""
+PLAIN_SIGNS = {"‘": "'", "’": "'", "“": '"', "”": '"', "、": ",", "。": ".", "《": "<", "》": ">"}
+"""Signs of a Chinese keyboard that Unicode does not call wide forms of plain ones."""
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+"""Texts in a condition, and names of columns between backticks."""
+WHOLE = r"-?\d+"
+WORD = re.compile(r"[^\W\d]\w*")
 TYPO = 0.75
 """How like a contract's column a key has to be (difflib's ratio) to be taken for a misspelling of it."""
 
@@ -80,6 +90,8 @@ class Wanted:
         Whether ``columns`` may map names outside the contract.
     without_geometry : bool
         Whether rows, or the whole file, may lack geometry.
+    also : tuple of str
+        Columns beside those of the contract that the reader takes if they are there, e.g. attributes of facilities.
     """
 
     topic: str = "input"
@@ -88,6 +100,7 @@ class Wanted:
     shapes: tuple[str, ...] = POINTS + LINES + POLYGONS
     other_columns: bool = True
     without_geometry: bool = False
+    also: tuple[str, ...] = ()
 
 
 @dataclass
@@ -104,21 +117,32 @@ class Layer:
         Column that labels the rows.
     problems : list of Problem
         Findings so far; the reader adds its own and raises once.
+    moving : transform.Layer
+        How it may be brought into another CRS, and who is told.
     """
 
     table: gpd.GeoDataFrame
     where: str
     id_column: str = ""
     problems: list[Problem] = field(default_factory=list)
+    moving: transform.Layer = field(default_factory=lambda: transform.Layer("input", ""))
 
     def label(self, mask: Mask) -> tuple[str, ...]:
         """Return the labels of the rows in `mask`."""
         return label(self.table, self.id_column)(mask)
 
+    def move(self, shapes: npt.NDArray[np.object_], crs: pyproj.CRS) -> npt.NDArray[np.object_]:
+        """Return geometries of the layer in `crs`, all moved by one operation."""
+        moving = self.moving if self.moving.where else dataclasses.replace(self.moving, where=self.where)
+        return transform.transform_shapes(shapes, pyproj.CRS(self.table.crs), crs, moving)
+
     def project(self, crs: pyproj.CRS) -> gpd.GeoDataFrame:
         """Raise what was found, else return the table in `crs`; coordinates that `crs` cannot hold are an error."""
         raise_if_any(self.problems)
-        table = self.table if self.table.crs is None else self.table.to_crs(crs)
+        table = self.table
+        if table.crs is not None:
+            shapes = self.move(np.asarray(table.geometry.array), crs)
+            table = table.set_geometry(gpd.GeoSeries(shapes, index=table.index, crs=crs))
         lost = ~_finite(np.asarray(table.geometry.array))
         if lost.any():
             remedy = "Check that the file's crs is the one that its coordinates are in."
@@ -185,12 +209,18 @@ def load_layer(config: Source, path: Path, wanted: Wanted, notes: Notes) -> Laye
     where = place(config, path)
     declared = parse_crs(config.crs, f'{where}: crs = "{config.crs}"') if config.crs else None
     raw = read_rows(config, path, wanted.topic, notes)
+    shown, unread_shapes = raw.attrs.get(SHOWN, {}), raw.attrs.get(UNREAD_SHAPES, {})
     own = raw.geometry if isinstance(raw, gpd.GeoDataFrame) else None
     raw = pd.DataFrame(raw.drop(columns=own.name) if own is not None else raw)
     _check_keys(config, wanted, where, has_geometry=own is not None)
-    table = _rename(raw, config, wanted, path, notes)
+    known = [column.name for column in wanted.contract] + list(wanted.also)
+    known += [name for pair in COORDINATES for name in pair] if own is None else []
+    named = rename_columns(raw, config, known, wanted.topic, path, notes)
+    table = named.table
+    show_as_sheet(table, named.of_file, shown, wanted.contract)
     before = normalise(table, wanted.contract, [name for pair in COORDINATES for name in pair])
-    table = _filter(table, config, wanted, path, notes)
+    table = _filter(table, named.of_file, config, wanted, path, notes)
+    raise_if_any(refuse_numbers(table, wanted.contract, where, label(table, "")))  # such ids make more look wrong
     labels = label(table, wanted.id_column)
     problems = check_ids(table, before, wanted.contract, wanted.topic, where, labels, notes)
     if own is not None:
@@ -205,11 +235,16 @@ def load_layer(config: Source, path: Path, wanted: Wanted, notes: Notes) -> Laye
     if found is None and present.any():
         remedy = 'Declare the one that the coordinates are in, e.g. crs = "EPSG:4326" for longitude and latitude.'
         problems.append(Problem("does not say in which CRS its coordinates are", where, remedy=remedy))
-    problems += _check_shapes(shapes, found, wanted, where, labels, unread=own is not None)
+    unread = pd.Series(unread_shapes, dtype=object).reindex(table.index)
+    problems += _check_shapes(shapes, found, wanted, where, labels, unread if own is not None else None)
     if found is not None:
         shapes, found = correct_shapes(shapes, found, config.datum, wanted.topic, where, notes)
     rows = gpd.GeoDataFrame(table, geometry=gpd.GeoSeries(shapes, index=table.index, crs=found))
-    return Layer(rows, where, wanted.id_column, problems)
+    rows.attrs[OWN_NAMES] = named.have
+    if any(column.name == "name" for column in wanted.contract):
+        drop_placeholders(rows, wanted.topic, where, labels, notes)
+    moving = transform.Layer(wanted.topic, where, notes, config.ballpark)
+    return Layer(rows, where, wanted.id_column, problems, moving)
 
 
 def _refuse_datum(config: Source, table: pd.DataFrame, where: str) -> None:
@@ -279,52 +314,18 @@ def _check_keys(config: Source, wanted: Wanted, where: str, *, has_geometry: boo
         raise ConfigError(*problems)
 
 
-def _rename(raw: pd.DataFrame, config: Source, wanted: Wanted, path: Path, notes: Notes) -> pd.DataFrame:
-    """Give columns the contract's names and add the constants; a column of the file that loses its name goes."""
-    have = [str(name) for name in raw.columns]
-    shapefile = path.suffix.lower() == ".shp"
-    garbled = shapefile and not config.encoding and not all(name.isascii() for name in have)
-    hint = f" {GB18030_REMEDY}" if garbled else ""
-    long = [old for old in config.columns.values() if len(old.encode(DBF_ENCODING, "replace")) > DBF_NAME_BYTES]
-    cut = " A shapefile's names are cut at 10 bytes (5 Chinese characters in GB18030, 3 in UTF-8)." if shapefile else ""
-    problems = [
-        Problem(
-            f'no column "{old}"',
-            place(config, path),
-            remedy=f"columns.{new} asks for it. {nearest(_cut(old, have), have)}{cut if old in long else ''}{hint}",
-        )
-        for new, old in config.columns.items()
-        if old not in have
-    ]
-    raise_if_any(problems)
-    used = set(config.columns.values())
-    covered = [name for name in have if (name in config.columns or name in config.set) and name not in used]
-    text = f'{path.name}: {", ".join(covered)} of the file not read, since "columns" or "set" give others that name'
-    notes.add(f"{wanted.topic}.columns_covered", len(covered), text, covered)
-    table = raw[[name for name in raw.columns if name not in used and name not in covered]].copy()
-    for new, old in config.columns.items():
-        table[new] = raw[old]
-    for new, value in config.set.items():
-        table[new] = value
-    return table
-
-
-def _cut(name: str, have: list[str]) -> str:
-    """Return the longest of the names there are that `name` begins with, else `name`: long names may have been cut."""
-    return max((one for one in have if one and name.startswith(one)), key=len, default=name)
-
-
-def _filter(table: pd.DataFrame, config: Source, wanted: Wanted, path: Path, notes: Notes) -> pd.DataFrame:
+def _filter(
+    table: pd.DataFrame, of_file: dict[str, str], config: Source, wanted: Wanted, path: Path, notes: Notes
+) -> pd.DataFrame:
     """Keep the rows for which ``where`` holds; columns that hold only numbers compare as numbers, ids as text."""
     if config.where is None:
         return table
     place_ = f"{place(config, path)}: where = {config.where!r}"
+    _refuse_signs(config.where, place_)
     ids = {column.name for column in wanted.contract if column.dtype == "text"}
     view = pd.DataFrame({name: clean_text(table[name]) if name in ids else _numbers(table[name]) for name in table})
-    for new, old in config.columns.items():
-        if old not in view:  # the file's own name for a column is understood too
-            view[old] = view[new]
     names = ", ".join(str(name) for name in view)
+    _add_other_names(view, of_file, config.where)
     try:
         keep = view.eval(config.where, engine="python", local_dict={}, global_dict={})
     except WHERE_ERRORS as error:
@@ -354,12 +355,46 @@ def _filter(table: pd.DataFrame, config: Source, wanted: Wanted, path: Path, not
     return table.loc[mask]
 
 
+def _refuse_signs(where: str, place_: str) -> None:
+    """Refuse a condition that is written with the signs of a Chinese keyboard: they mean nothing to it."""
+    plain = {sign: PLAIN_SIGNS.get(sign) or unicodedata.normalize("NFKC", sign) for sign in dict.fromkeys(where)}
+    outside = QUOTED.sub("", where)
+    strange = {
+        sign: ascii_ for sign, ascii_ in plain.items() if sign in outside and not sign.isascii() and ascii_.isascii()
+    }
+    if strange:
+        shown = ", ".join(f"{sign} for {ascii_}" for sign, ascii_ in strange.items())
+        remedy = (
+            "Write letters, digits, signs and quotation marks of a condition in their plain (half-width) form; the "
+            "name of a column that has such signs goes between backticks (`人口（人）` > 0)."
+        )
+        raise ConfigError(Problem(f"is written with {shown}", place_, remedy=remedy))
+
+
+def _add_other_names(view: pd.DataFrame, of_file: dict[str, str], where: str) -> None:
+    """Add columns under the names that ``where`` may call them by: the file's own, in its own or in any case."""
+    for new, old in of_file.items():
+        for name in (old, clean_id(old)):
+            if name not in view:
+                view[name] = view[new]
+    keys: dict[str, list[str]] = {}
+    for new in of_file:
+        keys.setdefault(key_of(new), []).append(new)
+    for word in dict.fromkeys(WORD.findall(QUOTED.sub("", where))):
+        same = keys.get(key_of(word), [])
+        if word not in view and len(same) == 1:
+            view[word] = view[same[0]]
+
+
 def _numbers(values: pd.Series) -> pd.Series:
     """Return a text column as numbers if every filled-in value is one, else as it is."""
     if not (pd.api.types.is_string_dtype(values) or pd.api.types.is_object_dtype(values)):
         return values
     filled = clean_text(values).replace("", np.nan)
     numbers = pd.to_numeric(filled, errors="coerce")
+    if numbers.abs().max() >= EXACT_FLOATS and filled.dropna().str.fullmatch(WHOLE).all():
+        digits = [int(value) if isinstance(value, str) else None for value in filled]
+        return pd.Series(digits, index=values.index, dtype=object)  # digit by digit: floats would make codes equal
     return numbers if filled.notna().any() and numbers.notna().equals(filled.notna()) else values
 
 
@@ -431,10 +466,12 @@ def _check_shapes(
     wanted: Wanted,
     where: str,
     labels: Label,
-    *,
-    unread: bool,
+    unread: pd.Series | None,
 ) -> list[Problem]:
-    """Return everything that is wrong with geometries; `unread` if missing ones have not been reported yet."""
+    """Return everything that is wrong with geometries.
+
+    `unread` says, by row, what is there of geometries that are missing here; None if these have been reported already.
+    """
     problems = []
 
     def report(what: str, mask: Mask, remedy: str, rows: tuple[str, ...] | None = None) -> None:
@@ -443,8 +480,16 @@ def _check_shapes(
 
     missing = np.asarray(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     finite = _finite(shapes)
-    if unread and not wanted.without_geometry:
-        report("geometry is missing or empty", missing, "Draw it, or leave the rows out with where.")
+    if unread is not None:
+        there = unread.notna().to_numpy()
+        for kind_of_shape in dict.fromkeys(unread.dropna()):
+            remedy = (
+                "Repair it, or turn it into polygons in QGIS (Fix geometries, or Multipart to singleparts), then save "
+                "it anew."
+            )
+            report(f"geometry is {kind_of_shape}, which is not read", (unread == kind_of_shape).to_numpy(), remedy)
+        if not wanted.without_geometry:
+            report("geometry is missing or empty", missing & ~there, "Draw it, or leave the rows out with where.")
     report("coordinates are NaN or infinite", ~finite, "Correct these geometries.")
     kind = shapely.get_type_id(shapes)
     wrong = ~missing & ~np.isin(kind, [TYPE_IDS[name] for name in wanted.shapes])
@@ -459,6 +504,8 @@ def _check_shapes(
         "Repair it where you can see it, e.g. with Fix geometries in QGIS; circle15 does not change shapes.",
         rows,
     )
+    if crs is not None and crs.is_projected:
+        problems += misplaced_metres(shapes[finite], crs, where)
     if crs is not None and crs.is_geographic:
         box = np.abs(shapely.bounds(shapes))
         lon, lat = np.fmax(box[:, 0], box[:, 2]), np.fmax(box[:, 1], box[:, 3])

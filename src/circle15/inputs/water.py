@@ -22,7 +22,7 @@ import shapely
 from pyproj import CRS
 
 from circle15.errors import Notes
-from circle15.inputs import segments
+from circle15.inputs import segments, transform
 from circle15.inputs.osm import AREA_RELATIONS
 from circle15.inputs.osm_file import open_osm
 from circle15.inputs.streets import WGS84
@@ -97,7 +97,8 @@ def read_osm_water(path: Path, crs: str | CRS, notes: Notes) -> npt.NDArray[np.o
     notes.add("osm.coastline", found.coasts, text)
     if not found.areas:
         return np.empty(0, dtype=object)
-    to_crs = partial(segments.project, source_crs=WGS84, crs=CRS.from_user_input(crs), where=str(path))
+    moving = transform.Layer("water", str(path), notes)
+    to_crs = partial(segments.project, source_crs=WGS84, crs=CRS.from_user_input(crs), layer=moving)
     shapes = shapely.transform(np.array(found.shapes, dtype=object), to_crs)
     return np.asarray(shapely.get_parts(shapes), dtype=object)
 

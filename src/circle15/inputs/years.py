@@ -2,7 +2,8 @@
 
 What opens or closes counts by the year, so a date gives its year and loses the rest. A date has to begin with four
 digits of a year: 9/1/2021 is September in one country and January in another, and 44440 is a spreadsheet's day count
-or nothing at all.
+or nothing at all. A time of day and its offset from UTC are left out with the rest: the year is the one that is
+written.
 """
 
 import re
@@ -15,20 +16,25 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from circle15.errors import Notes, Problem
+from circle15.errors import Notes, Problem, counted
 from circle15.inputs.vector import Layer
 from circle15.units import FloatArray
 
 Mask = npt.NDArray[np.bool_]
 
 _YEAR = re.compile(r"([1-9]\d{3})(?:\.0+)?\s*年?")
-_CLOCK = r"(?:[T ]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:Z|[+-]\d{2}:?\d{2})?)?"
+_CLOCK = r"(?:[T ]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
 _DATES = (
     re.compile(rf"([1-9]\d{{3}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_CLOCK}"),
     re.compile(r"([1-9]\d{3})([-/])(\d{1,2})"),
     re.compile(r"([1-9]\d{3})\s*(年)\s*(\d{1,2})\s*月\s*(?:(\d{1,2})\s*[日号])?"),
 )
 """Year, separator, month, perhaps day. Without a day a point is no separator: 2020.5 is a number, and no year."""
+
+_UTC = re.compile(r"\d{4}[-/.](\d{1,2})[-/.](\d{1,2})[T ]+(\d{1,2}):(\d{2}).*(?:Z|UTC|[+-]00(?::?00)?)")
+NEXT_YEAR_FROM_H, LAST_YEAR_UNTIL_H = 10, 12
+"""Hours of UTC on the last and on the first day of a year, between which it is another year somewhere on the earth:
+zones are up to 14 hours ahead and 12 behind."""
 
 VALUES_SHOWN = 3
 
@@ -51,6 +57,20 @@ def year_of(text: str) -> tuple[int, bool] | None:
             day = found[4] if found.re.groups > 3 and found[4] else "1"  # noqa: PLR2004 - the group of the day
             return _checked(int(found[1]), int(found[3]), int(day))
     return None
+
+
+def another_year_elsewhere(text: str) -> bool:
+    """Return whether a text is a time of UTC that is of another year in some zone; midnight is rather a date alone.
+
+    A GeoPackage holds times in UTC: the first of January in China is saved as the last of December, 16:00.
+    """
+    found = _UTC.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    if not found:
+        return False
+    month, day, hour, minute = (int(part) for part in found.groups())
+    if (month, day) == (12, 31):
+        return hour >= NEXT_YEAR_FROM_H
+    return (month, day) == (1, 1) and 0 < hour * 60 + minute < LAST_YEAR_UNTIL_H * 60
 
 
 def _checked(year: int, month: int, day: int) -> tuple[int, bool] | None:
@@ -95,7 +115,8 @@ def take_years(layer: Layer, columns: Sequence[str], topic: str, notes: Notes) -
     topic : str
         First part of the note's code.
     notes : Notes
-        Gets ``<topic>.dates``: rows whose date counts by its year.
+        Gets ``<topic>.dates``: rows whose date counts by its year; ``<topic>.dates_in_utc``: rows of them whose time of
+        UTC is of another year elsewhere.
     """
     for column in columns:
         if column not in layer.table:
@@ -108,3 +129,10 @@ def take_years(layer: Layer, columns: Sequence[str], topic: str, notes: Notes) -
             layer.problems.append(Problem(f'"{column}" has {shown}: no year', layer.where, layer.label(bad), remedy))
         text = f'{Path(layer.where).name}: {dates.sum()} values of "{column}" are dates, of which only the year counts'
         notes.add(f"{topic}.dates", dates.sum(), text, layer.label(dates))
+        doubtful = dates & np.array([another_year_elsewhere(str(value)) for value in raw], dtype=bool)
+        times = counted(doubtful.sum(), "time", "times")
+        text = (
+            f'{Path(layer.where).name}: {times} of "{column}" in UTC around New Year: '
+            "the year is taken as it is written, and is another one by local time"
+        )
+        notes.add(f"{topic}.dates_in_utc", doubtful.sum(), text, layer.label(doubtful))

@@ -7,6 +7,7 @@ that a spreadsheet would take for a formula gets a leading ``'``; a plain number
 import csv
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,14 +17,15 @@ import pandas as pd
 
 from circle15.errors import Notes
 from circle15.outputs.columns import OTHER_DECIMALS, RATE_LAYOUTS, decimals_of, geometry_of
-from circle15.tables import TextArray
+from circle15.tables import FORMULA_STARTS, TextArray
 
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
+FORMULA = re.compile(rf"'*[{FORMULA_STARTS}]")
 """Text that already has a ``'`` before such a sign gets another one, so that it comes back with its own."""
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-DEFUSED = re.compile(r"'+[=+\-@\t\r]")
-DEGREES_DECIMALS = 7
-"""About a centimetre."""
+DEFUSED = re.compile(rf"'+[{FORMULA_STARTS}]")
+DEGREES_DECIMALS = (7, 12)
+"""At least and at most: a centimetre is written out, and digits beyond where a place has them, so that it comes back as
+the same place."""
 
 
 def write_csvs(
@@ -107,9 +109,9 @@ def _cells(values: pd.Series, name: str, defused: list[str]) -> list[str]:
         whole = values.astype(object).where(values.notna(), None).tolist()
         return _each(whole, lambda v: "" if v is None else str(v))
     if values.dtype == np.float64:
-        places = DEGREES_DECIMALS if name in {"lon", "lat"} else decimals_of(name)
+        write = _degrees if name in {"lon", "lat"} else partial(_number, places=decimals_of(name))
         code, different = pd.factorize(values.to_numpy())  # NaN has the code -1
-        written = [*(_number(value, places) for value in different.tolist()), ""]
+        written = [*(write(value) for value in different.tolist()), ""]
         return [written[one] for one in code.tolist()]
     texts = values.tolist()
     cells = _each(texts, _defuse)
@@ -121,6 +123,12 @@ def _each(values: list[Any], write: Callable[[Any], str]) -> list[str]:
     """Write each different value once: most columns of the long tables hold few of them."""
     written = {value: write(value) for value in set(values)}
     return [written[value] for value in values]
+
+
+def _degrees(value: float) -> str:
+    least, most = DEGREES_DECIMALS
+    whole, _, decimals = f"{value:.{most}f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(least, '0')}"
 
 
 def _number(value: float, places: int | None) -> str:

@@ -52,6 +52,9 @@ REMEDIES = {
         "lower network.min_component_nodes."
     ),
     "<topic>.<mode>.other_piece": "Is a bridge or a street missing? Nothing on another piece can be reached.",
+    "<topic>.header_typo": "Rename them, or map them with columns, if they are meant.",
+    "<topic>.dates_in_utc": "Store years, or dates without a time.",
+    "<topic>.datum_operation": "Convert the file with the surveying office's parameters, if that is not enough.",
     "<topic>.leading_zero": "Compare with the original; store codes as text.",
     "facilities.<mode>.off_network": "Check their coordinates, and that the network covers them.",
     "facilities.<mode>.entrances_off_network": "Check these entrances.",

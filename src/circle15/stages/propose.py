@@ -46,6 +46,8 @@ APART_M = 150.0
 """New sites within this distance of each other, inclusive, are one."""
 TRIES = 20
 """So many junctions near a place that can't be had are tried in its stead."""
+PROPOSED_DECIMALS = 7
+"""Of the degrees of a place that is proposed: a centimetre, short to write."""
 SHORE_M = 0.1
 """This near to water counts as in it: coordinates are rounded to a centimetre, and no shore is known to ten."""
 
@@ -444,5 +446,13 @@ def _table(inputs: Inputs, sites: list[Site]) -> gpd.GeoDataFrame:
     )
     frame["town_id"] = facility_towns(asked, inputs.committees, Notes()) if sites else ""
     frame = frame.astype({column.name: object for column in CANDIDATES if column.dtype == "text"})
-    rounded = on_degree_grid(places, inputs.crs) if sites else places
-    return gpd.GeoDataFrame(frame, geometry=gpd.GeoSeries(rounded, index=frame.index, crs=inputs.crs))
+    return gpd.GeoDataFrame(frame, geometry=gpd.GeoSeries(_rounded(places, frame, inputs), crs=inputs.crs))
+
+
+def _rounded(places: ObjectArray, frame: pd.DataFrame, inputs: Inputs) -> ObjectArray:
+    """Return places as a CSV file can hold them: a host's is kept, any other is brought to a centimetre."""
+    if frame.empty:
+        return places
+    hosted = (frame["host_facility_id"] != "").to_numpy()
+    free = on_degree_grid(places, inputs.crs, PROPOSED_DECIMALS)
+    return np.where(hosted, on_degree_grid(places, inputs.crs), free)

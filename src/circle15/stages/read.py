@@ -263,6 +263,7 @@ def read_network(run: Run, crs: pyproj.CRS, notes: Notes) -> Streets:
         gated=settings.gated_compounds,
         access=Access(load_rules(settings.access, run.config.folder)),
         datum=settings.datum,
+        ballpark=settings.ballpark,
     )
 
 
