@@ -24,6 +24,8 @@ RATE_ENDINGS = ("_rate", "_rate_without_edge")
 PERSONS_DECIMALS = 3
 OTHER_DECIMALS = 6
 """Floats of other columns are rounded to this, and shown without trailing zeros."""
+ROUNDED = {"people": PERSONS_DECIMALS}
+"""Columns that are rounded to something else, likewise without trailing zeros: cells that are shared hold fractions."""
 
 WHOLE = (
     *("opens", "closes", "count_within", "due", "shortfall_count", "plan_year", "start_year", "open_year", "units"),
@@ -214,10 +216,11 @@ def _normal(values: pd.Series, name: str) -> pd.Series:
     if kind == "floating":
         figures = _figures(values)
         places = decimals_of(name)
+        places = ROUNDED.get(name, OTHER_DECIMALS) if places is None else places
         if name.endswith(RATE_ENDINGS):
             figures = _rates_short_of_all(figures)
         # Adding 0 turns -0.0, which would read as a difference between two runs, into 0.0.
-        return pd.Series(np.round(figures, OTHER_DECIMALS if places is None else places) + 0.0, index=values.index)
+        return pd.Series(np.round(figures, places) + 0.0, index=values.index)
     return _text(values)
 
 
