@@ -5,9 +5,9 @@ the rules to the tags of a way or a barrier.
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from circle15.errors import ConfigError, Problem
 from circle15.package_files import package_folder
@@ -17,8 +17,14 @@ SUFFIX = ".toml"
 DEFAULT = "osm"
 """The rules that hold where ``[network] access`` names no others."""
 
-Words = Annotated[frozenset[str], Field(min_length=1)]
-WordsOrNone = frozenset[str]
+
+def _small(words: frozenset[str]) -> frozenset[str]:
+    """Return words as they are compared: without regard to capitals."""
+    return frozenset(word.strip().casefold() for word in words)
+
+
+Words = Annotated[frozenset[str], Field(min_length=1), AfterValidator(_small)]
+WordsOrNone = Annotated[frozenset[str], AfterValidator(_small)]
 
 
 class _Part(BaseModel):
@@ -31,6 +37,14 @@ class Values(_Part):
     open: Words
     closed: Words
     residents: WordsOrNone
+
+    @model_validator(mode="after")
+    def _no_word_twice(self) -> Self:
+        if both := sorted(self.open & self.closed):
+            raise ValueError(f"{', '.join(both)}: a word is either open or closed")
+        if strange := sorted(self.residents - self.closed):
+            raise ValueError(f"{', '.join(strange)}: words for residents are closed to everybody else")
+        return self
 
 
 class Classes(_Part):
@@ -64,6 +78,12 @@ class FastRoadCondition(_Part):
     bridge: bool | None = None
     tunnel: bool | None = None
     tags: dict[str, Words] = {}
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("a condition that asks for nothing would hold for every road")
+        return self
 
 
 class FastRoads(_Part):

@@ -18,6 +18,7 @@ the OSM wiki's pages on ``access``, ``oneway``, ``cycleway``, ``conveying``, ``b
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -54,17 +55,22 @@ DIRECTION_KEYS = frozenset(
     {"oneway", "oneway:foot", "oneway:bicycle", "junction", "conveying", *CYCLEWAY_ONEWAY_KEYS, *DIRECTED_ACCESS_KEYS}
 )
 """Tags that say something of a way's own direction, and nothing where its edges say the direction."""
+WHEEL_DIRECTION_KEYS = frozenset({"oneway", "oneway:bicycle", "junction", *CYCLEWAY_ONEWAY_KEYS})
+"""Those of them whose place the direction of a graph's edges takes: an edge without a twin is one-way, by wheels."""
 SIDEWALK_KEYS = ("sidewalk", "sidewalk:both", "sidewalk:left", "sidewalk:right")
 WAY_KEYS = (
     "highway", "route", "railway", "public_transport", "junction", "motorroad", "expressway", "conveying",
     "oneway", "oneway:foot", "oneway:bicycle", *ACCESS_KEYS, *DIRECTED_ACCESS_KEYS,
     *CYCLEWAY_KEYS, *CYCLEWAY_ONEWAY_KEYS, *SIDEWALK_KEYS,
-    "lanes", "maxspeed", "bridge", "tunnel", "indoor", "layer", "level", "location",
+    "lanes", "maxspeed", "duration", "bridge", "tunnel", "indoor", "layer", "level", "location",
 )  # fmt: skip
 """Every tag of a way that the shipped rules look at."""
 
+LIST_SIGNS = re.compile("[;,|]")
+"""What parts the values of a list: OSM's own sign, and those of programs."""
 NO_WORDS = frozenset({"", "no", "none", "false", "0", "f", "n"})
 """Values of ``bridge``, ``tunnel`` and ``indoor`` that deny it, as OSM and shapefiles made from it write them."""
+GROUND_LEVEL = frozenset({"", "0", "0.0"})
 PERMISSIVE = "permissive"
 """An open value that no rule treats apart: what private means to residents."""
 
@@ -174,7 +180,9 @@ class Access:
         if _parts(tags.get("highway", "")) & self.rules.classes.nobody:
             return []  # its words open nothing
         keys = (key for key in (*ACCESS_KEYS, *DIRECTED_ACCESS_KEYS) if key in tags)
-        return [f"{key}={tags[key]}" for key in keys if _parts(tags[key]) - known - {""}]
+        strange = [f"{key}={tags[key]}" for key in keys if _parts(tags[key]) - known - {""}]
+        keys = (key for key in ("oneway", "oneway:foot", "oneway:bicycle") if key in tags)
+        return strange + [f"{key}={tags[key]}" for key in keys if _parts(tags[key]) - ONEWAY.keys() - {""}]
 
     # ways ----------------------------------------------------------------------------------------------------------
 
@@ -216,8 +224,10 @@ class Access:
         """
         closed = tags["highway"] in self.rules.classes.closed_to_walk or _is_yes(tags, "motorroad")
         flags, _ = self._opens(tags, WALK_KEYS, ("foot",), closed or self._is_fast(tags))
-        flags &= oneway_flags(tags.get("oneway:foot")) or BOTH
-        return flags & WAYS_ALONG.get(tags.get("conveying", ""), BOTH)
+        conveyed = _directions(tags, "conveying", WAYS_ALONG)
+        if "yes" in _parts(tags.get("conveying", "")):  # in which direction says oneway
+            conveyed &= _directions(tags, "oneway")
+        return flags & _directions(tags, "oneway:foot") & conveyed
 
     def _cycle_flags(self, tags: Tags) -> int:
         """Return the direction flags of a street by bicycle.
@@ -235,9 +245,8 @@ class Access:
 
     @staticmethod
     def _cycle_oneway(tags: Tags) -> int:
-        own = oneway_flags(tags.get("oneway:bicycle"))
-        if own:
-            return own
+        if "oneway:bicycle" in tags and _known(tags["oneway:bicycle"], ONEWAY):
+            return _directions(tags, "oneway:bicycle")
         if any(tags.get(key, "").startswith("opposite") for key in CYCLEWAY_KEYS):
             return BOTH
         if any(tags.get(key) in {"no", "-1"} for key in CYCLEWAY_ONEWAY_KEYS):
@@ -254,12 +263,12 @@ class Access:
         flags, told = self._opens(tags, DRIVE_KEYS, DRIVE_OWN_KEYS, closed)
         oneway = _street_oneway(tags)
         if tags["highway"] == "motorway":
-            oneway = oneway_flags(tags.get("oneway")) or FORWARD
+            oneway = _directions(tags, "oneway", default=FORWARD)
         return flags & (oneway | told)
 
     def _ferry_flags(self, tags: Tags) -> Flags:
         """Walkers and cyclists may board unless it is forbidden, cars only where it is said; ``oneway`` binds all."""
-        way = oneway_flags(tags.get("oneway")) or BOTH
+        way = _directions(tags, "oneway")
         walk, _ = self._opens(tags, WALK_KEYS, ("foot",), closed_by_kind=False)
         cycle, _ = self._opens(tags, CYCLE_KEYS, ("bicycle",), closed_by_kind=False)
         drive, _ = self._opens(tags, DRIVE_KEYS, DRIVE_OWN_KEYS, closed_by_kind=True)
@@ -284,9 +293,12 @@ class Access:
         return bool(kinds) and not _is_indoor(tags)
 
     def _is_tunnel(self, tags: Tags) -> bool:
-        """Return whether a street is a tunnel without doors; one with a level belongs to a building or a station."""
+        """Return whether a street is a tunnel without doors; one with a level belongs to a building or a station.
+
+        Level 0 is the ground, and what a table has in every row.
+        """
         kinds = _parts(tags.get("tunnel", "")) - NO_WORDS - self.rules.boarding.tunnels_with_doors
-        return bool(kinds) and not _is_indoor(tags) and not tags.get("level")
+        return bool(kinds) and not _is_indoor(tags) and not _parts(tags.get("level", "")) - GROUND_LEVEL
 
     def _is_buried_platform(self, tags: Tags) -> bool:
         if tags["highway"] != PLATFORM:
@@ -378,8 +390,8 @@ def _each(one: Flags, other: Flags) -> Flags:
 
 @lru_cache(maxsize=1 << 14)
 def _plain(value: str) -> str:
-    """Return a value in the form that the rules have: lower case, without spaces around it or the parts of a list."""
-    return ";".join(part.strip() for part in value.casefold().split(";"))
+    """Return a value in the form that the rules have: plain width, lower case, no spaces around the parts of a list."""
+    return ";".join(part.strip() for part in LIST_SIGNS.split(unicodedata.normalize("NFKC", value).casefold()))
 
 
 @lru_cache(maxsize=1 << 14)
@@ -402,7 +414,7 @@ def _has_any(tags: Tags, fast: FastRoads) -> bool:
     )
 
 
-_NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)\s*(mph)?")
+_NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)\s*(?:(mph)|km/?h|kph)?")
 
 
 def _kmh(maxspeed: str) -> float:
@@ -425,18 +437,39 @@ def _lowest(levels: str) -> float:
     return min((float(one[1]) for one in found if one), default=0.0)
 
 
+ONEWAY = {
+    **dict.fromkeys(("yes", "true", "1"), FORWARD),
+    **dict.fromkeys(("-1", "reverse"), BACKWARD),
+    **dict.fromkeys(("no", "false", "0", "reversible", "alternating"), BOTH),
+}
+"""Values of ``oneway`` and its like → the directions that are open."""
+
+
 def oneway_flags(value: str | None) -> int:
-    """Return the flags that a ``oneway`` value says, 0 if it says nothing."""
-    value = _plain(value or "")
-    if value in {"yes", "true", "1"}:
-        return FORWARD
-    if value in {"-1", "reverse"}:
-        return BACKWARD
-    return BOTH if value in {"no", "false", "0", "reversible", "alternating"} else 0
+    """Return the flags that a ``oneway`` value says, 0 if it says nothing; of a list what every value allows."""
+    found = _known(value or "", ONEWAY)
+    flags = BOTH if found else 0
+    for one in found:
+        flags &= one
+    return flags
+
+
+def _known(value: str, words: Mapping[str, int]) -> list[int]:
+    return [words[part] for part in sorted(_parts(value)) if part in words]
+
+
+def _directions(tags: Tags, key: str, words: Mapping[str, int] = ONEWAY, default: int = BOTH) -> int:
+    """Return the directions that a tag leaves open: of a list those that every value does, perhaps none."""
+    found = _known(tags.get(key, ""), words)
+    flags = BOTH if found else default
+    for one in found:
+        flags &= one
+    return flags
 
 
 def _street_oneway(tags: Tags) -> int:
-    return oneway_flags(tags.get("oneway")) or (FORWARD if _parts(tags.get("junction", "")) & ROUNDABOUTS else BOTH)
+    round_about = FORWARD if _parts(tags.get("junction", "")) & ROUNDABOUTS else BOTH
+    return _directions(tags, "oneway", default=round_about)
 
 
 _CLOCK = re.compile(r"(\d+):([0-5]?\d)(?::([0-5]?\d))?")

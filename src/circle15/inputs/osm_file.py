@@ -160,7 +160,7 @@ def _reading(path: Path) -> Iterator[None]:
     """Turn osmium's complaints into an `InputError`."""
     try:
         yield
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, ValueError, osmium.InvalidLocationError) as error:
         raise InputError(
             Problem(
                 f"cannot be read as OSM data: {error}",
@@ -228,7 +228,9 @@ def _look_at_ways(path: Path) -> bool:
         ids["w" if item.is_way() else "r"].append(item.id)
         if item.is_way() and len(item.nodes):
             first, last = item.nodes[0], item.nodes[-1]
-            located = located or first.x != UNDEFINED or last.x != UNDEFINED
+            # a clipped file may bring the places of inner nodes alone
+            seen = (first, last, item.nodes[len(item.nodes) // 2])
+            located = located or any(node.x != UNDEFINED for node in seen)
             if not first.ref and not last.ref:
                 nameless.append(f"w{item.id}")
     for kind, found in ids.items():

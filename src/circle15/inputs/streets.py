@@ -5,6 +5,7 @@ Nothing is contracted or dropped for being small here; that is the network's roo
 """
 
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ WGS84 = CRS.from_epsg(4326)
 MISSING_SHARE = 0.5
 """With more of the streets' nodes missing than this, the file is taken for truncated or unsorted."""
 ROWS_KEPT = 50
+CLASSES_SHOWN = 10
 MULTIPOLYGON = "multipolygon"
 STREET_KEYS = ("highway", "route", "railway", "public_transport")
 """A way has one of these, or nobody travels along it."""
@@ -89,11 +91,24 @@ def read_streets(
     elif name.endswith(".graphml"):
         from circle15.inputs.street_layers import read_graphml  # noqa: PLC0415 - brings networkx
 
-        streets = read_graphml(path, target, source_crs, notes, access, gated, datum, ballpark)
+        streets = read_graphml(
+            path, target, source_crs, notes, access=access, gated=gated, datum=datum, ballpark=ballpark
+        )
     else:
         from circle15.inputs.street_layers import read_line_layer  # noqa: PLC0415 - brings networkx
 
-        streets = read_line_layer(path, target, layer, source_crs, notes, access, gated, datum, ballpark)
+        streets = read_line_layer(
+            path,
+            target,
+            layer,
+            source_crs,
+            notes,
+            access=access,
+            gated=gated,
+            datum=datum,
+            ballpark=ballpark,
+            ferries=ferries,
+        )
     if not len(streets.u):
         raise InputError(
             Problem(
@@ -130,8 +145,14 @@ class _Ways:
     ferries_unasked: list[int] = field(default_factory=list)
     ferries_untimed: list[int] = field(default_factory=list)
     unknown_access: dict[str, list[str]] = field(default_factory=dict)  # key=value → the ways that have it
+    strange: Counter[str] = field(default_factory=Counter)  # classes that no rule knows
     outlines: int = 0
     objects: int = 0
+
+    def note_words(self, name: str, tags: dict[str, str], access: osm_access.Access) -> None:
+        """Remember what an object's tags say that no rule knows."""
+        for tag in access.unknown_values(tags):
+            self.unknown_access.setdefault(tag, []).append(name)
 
 
 def _read_osm(path: Path, crs: CRS, ferries: bool, access: osm_access.Access, gated: bool, notes: Notes) -> Streets:
@@ -139,6 +160,10 @@ def _read_osm(path: Path, crs: CRS, ferries: bool, access: osm_access.Access, ga
     ways = _gather(file, ferries, access, gated)
     _gather_outlines(ways, file, access, gated)
     file.note_deleted("streets", notes)
+    if not ways.ids and ways.closed:
+        what = f"no streets: all of {counted(ways.closed, 'way', 'ways')} with a highway tag are closed to every mode"
+        remedy = "Check their access tags, and the rules that [network] access names."
+        raise InputError(Problem(what, str(path), remedy=remedy))
     if not ways.ids:
         held = "the file is empty or ends before its ways" if not ways.objects else "it holds none with a highway tag"
         raise InputError(Problem(f"no streets: {held}", str(path), remedy="Download or cut the extract again."))
@@ -199,6 +224,7 @@ def _gather(file: OsmFile, ferries: bool, access: osm_access.Access, gated: bool
         tags = dict(item.tags)
         if item.is_node():
             passes = access.barrier_passes(tags)
+            ways.note_words(f"n{item.id}", tags, access)
             if not all(passes):
                 ways.barriers[item.id] = (passes, access.resident_passes(tags))
         elif osm_access.is_street(tags):
@@ -246,8 +272,7 @@ def _add_way(
             ways.ferries_untimed.append(way.id)
             return
         ways.duration_s[len(ways.ids)] = duration
-    for tag in access.unknown_values(tags):
-        ways.unknown_access.setdefault(tag, []).append(f"w{way.id}")
+    ways.note_words(f"w{way.id}", tags, access)
     if (read.residents if gated else read.flags) == osm_access.CLOSED:
         ways.duration_s.pop(len(ways.ids), None)
         ways.closed += 1
@@ -255,12 +280,21 @@ def _add_way(
     ways.ids.append(way.id)
     ways.ways.append(read)
     road_class = osm_access.FERRY if is_ferry else osm_access.speed_class(tags)
+    ways.strange.update(() if is_ferry else set(road_class.split(";")) - access.known_classes)
     ways.road_class.append(ways.classes.setdefault(road_class, len(ways.classes)))
     nodes = way.nodes
     ways.count.append(len(nodes))
     ways.refs.extend([node.ref for node in nodes])
     ways.x.extend([node.x for node in nodes])
     ways.y.extend([node.y for node in nodes])
+
+
+def note_ferries(unasked: list[str], untimed: list[str], notes: Notes) -> None:
+    """Note the ferries left out: nobody asked for them, or they have no readable duration."""
+    text = f"{counted(len(unasked), 'ferry', 'ferries')} left out ([network] ferries = true takes them)"
+    notes.add("streets.ferries", len(unasked), text, unasked)
+    text = f"{counted(len(untimed), 'ferry', 'ferries')} without a readable duration tag left out"
+    notes.add("streets.ferries_without_duration", len(untimed), text, untimed)
 
 
 def note_unknown_access(found: dict[str, list[str]], notes: Notes) -> None:
@@ -273,19 +307,22 @@ def note_unknown_access(found: dict[str, list[str]], notes: Notes) -> None:
     notes.add("streets.unknown_access", count, text, shown)
 
 
+def note_strange_classes(strange: Counter[str], notes: Notes) -> None:
+    """Note the classes of streets that no rule knows, with how many streets have each."""
+    shown = ", ".join(f"{name} ({count})" for name, count in strange.most_common(CLASSES_SHOWN))
+    has = counted(strange.total(), "street has", "streets have")
+    text = f"{has} a highway value that no rule knows: {shown}; such a street was taken for a path, "
+    notes.add("streets.unknown_class", strange.total(), f"{text}open on foot and by bicycle")
+
+
 def _note_ways(ways: _Ways, notes: Notes) -> None:
     text = f"{counted(ways.closed, 'OSM way is', 'OSM ways are')} closed to every mode and left out"
     notes.add("streets.closed", ways.closed, text)
     text = f"{counted(ways.outlines, 'outline', 'outlines')} of squares or platforms drawn as multipolygons"
     notes.add("streets.outlines", ways.outlines, f"{text} read as streets; people walk along them, not across")
-    count = len(ways.ferries_unasked)
-    notes.add(
-        "streets.ferries", count, f"{counted(count, 'ferry', 'ferries')} left out ([network] ferries = true takes them)"
-    )
-    untimed = [f"w{way}" for way in ways.ferries_untimed]
-    text = f"{counted(len(untimed), 'ferry', 'ferries')} without a readable duration tag left out"
-    notes.add("streets.ferries_without_duration", len(untimed), text, untimed)
+    note_ferries([f"w{way}" for way in ways.ferries_unasked], [f"w{way}" for way in ways.ferries_untimed], notes)
     note_unknown_access(ways.unknown_access, notes)
+    note_strange_classes(ways.strange, notes)
 
 
 def _check_missing(present: npt.NDArray[np.bool_], way_id: npt.NDArray[np.int64], path: Path, notes: Notes) -> None:

@@ -5,11 +5,14 @@ itself, or Python's or JSON's way of writing it. All of these say the same as ``
 """
 
 import ast
+import re
 from collections.abc import Iterable
 
 LIST_MARKS = {"[": "]", "(": ")", "{": "}"}
 MISSING = frozenset({"nan", "NaN", "None", "<NA>", "NULL", "null"})
 """What programs write where there is no value. OSM has ``none`` as a value (``maxspeed=none``)."""
+NEXT_TO_NEXT = re.compile(r"""(['"])\s+\1""")
+"""How numpy prints a list of texts: without commas."""
 LONGEST_LIST = 10_000
 """Characters; a longer text is no list of tag values."""
 
@@ -52,6 +55,7 @@ def _written_list(text: str) -> Iterable[object] | None:
     """Return the values of a list that is written as text, or None if it is none."""
     if len(text) > LONGEST_LIST or LIST_MARKS.get(text[:1]) != text[-1:]:
         return None
+    text = NEXT_TO_NEXT.sub(r"\1, \1", text)
     try:
         items = ast.literal_eval(text)  # reads literals only; names and calls are refused
     except (ValueError, SyntaxError, MemoryError, RecursionError):

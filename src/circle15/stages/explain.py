@@ -425,4 +425,6 @@ def _minutes(seconds: float, *, up: bool = False) -> str:
     minutes, rest = divmod(shown, SECONDS_PER_MINUTE)
     if not round(rest, 3):
         return f"{minutes:.0f} min"
+    if minutes and round(rest, 1) >= SECONDS_PER_MINUTE:  # 59.996 s reads as 60
+        return f"{minutes + 1:.0f} min"
     return f"{minutes:.0f} min {rest:.4g} s" if minutes else f"{rest:.4g} s"

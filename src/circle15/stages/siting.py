@@ -16,7 +16,7 @@ from scipy import sparse
 from circle15 import tables
 from circle15.assess.assemble import Judged
 from circle15.assess.supply import supply_of
-from circle15.errors import ConfigError, Problem, raise_if_any
+from circle15.errors import ConfigError, Problem, counted, raise_if_any
 from circle15.inputs.formats import nearest
 from circle15.network.travel import Places
 from circle15.plan.covering import Coverage, gather
@@ -198,8 +198,9 @@ def place_sites(run: Run, networks: Networks, candidates: gpd.GeoDataFrame) -> S
         places[mode] = with_inside(run, networks, mode, own, geometry)
     ids = candidates["candidate_id"][lost]
     text = (
-        f"{lost.sum()} candidates lie more than {run.config.network.max_snap_m:g} m from any street on foot or by "
-        "bicycle and can serve nobody"
+        f"{counted(int(lost.sum()), 'candidate lies', 'candidates lie')} more than "
+        f"{run.config.network.max_snap_m:g} m from any street that one can board on foot or by bicycle, and can serve "
+        "nobody"
     )
     run.notes.add("candidates.off_network", int(lost.sum()), text, ids)
     return Sites(candidates, places)
@@ -397,9 +398,9 @@ def _shared(
     matrix = sparse.csr_matrix(
         (demand_of_cell[own], (inputs.cell_committee[cell][own], of_site[own])), shape=(n, count)
     )
-    counted = np.where(known, people, 0.0)
+    told = np.where(known, people, 0.0)
     ours = inputs.cell_committee >= 0
-    persons = np.bincount(inputs.cell_committee[ours], weights=counted[ours], minlength=n)
+    persons = np.bincount(inputs.cell_committee[ours], weights=told[ours], minlength=n)
     chosen = matrix[part["committee"].to_numpy()].tocoo()
     use = chosen.data > 0  # cells without people are in reach of sites, and share nothing
     row, col = chosen.row[use].astype(np.int64), chosen.col[use].astype(np.int64)
