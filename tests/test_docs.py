@@ -428,7 +428,7 @@ def test_figures_of_the_sample_are_those_of_a_run(sample):
     failed, judged = int(district["failed"]), int(district["passed"] + district["failed"])
     readme, tutorial = text(ROOT / "README.md"), text(ROOT / "docs" / "tutorial.md")
     assert f"{failed} gaps · rates are rounded down" in readme
-    assert f"{int(district['passed'])} ÷ {judged} = {district['item_rate'] * 100:.3f} %" in tutorial
+    assert f"{int(district['passed'])} ÷ {judged} = {district['passed'] / judged * 100:.3f} %" in tutorial
     assert f"\n{failed} gaps · rates are rounded down" in tutorial
     (line,) = re.findall(r"(?m)^out/sample: (.*)$", readme)
     assert set(line.split(", ")) == {str(path.relative_to(sample)) for path in sample.rglob("*") if path.is_file()}

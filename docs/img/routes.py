@@ -66,7 +66,7 @@ def main() -> None:
         centre = committees.set_index("committee_id").geometry[committee_id]
         places = facilities[facilities.type_id == type_id].set_index("facility_id").geometry
         found = nearest(oracle, centre, places)
-        legs = [one._foot(np.array(centre.coords[0]))[2] * METRES_PER_S for one in (whole, oracle)]
+        legs = [one._foot(np.array(centre.coords[0]), "from")[2] * METRES_PER_S for one in (whole, oracle)]
         straight = places.distance(centre)
         print(
             f"{title[0]} {committee_id} {type_id}: circle15 {mine.verdict} {mine.reason} {mine.time_s:.3f} s "
@@ -101,7 +101,7 @@ def without_small_pieces(streets, graph):
 
 def nearest(oracle: Oracle, centre: shapely.Point, places: gpd.GeoSeries) -> tuple[float, str, list[np.ndarray]]:
     """Return seconds, id and route of the facility that is nearest on foot, by one search over all streets."""
-    near, foot, leg = oracle._foot(np.array(centre.coords[0]))
+    near, foot, leg = oracle._foot(np.array(centre.coords[0]), "from")
     oracle._attach("from", near, foot)
     times, paths = nx.single_source_dijkstra(oracle.graph, "from", cutoff=LIMIT_S, weight="s")
     best: tuple[float, str, list[np.ndarray]] = (np.inf, "", [])
@@ -111,7 +111,7 @@ def nearest(oracle: Oracle, centre: shapely.Point, places: gpd.GeoSeries) -> tup
     for name, place in places.items():
         if place.geom_type != "Point" or place.distance(centre) > LIMIT_S * METRES_PER_S:
             continue
-        there, stop, back = oracle._foot(np.array(place.coords[0]))
+        there, stop, back = oracle._foot(np.array(place.coords[0]), "to")
         one, two, start, end, *_ = oracle.pieces[there]
         for node, at in ((one, start), (two, end)):
             total = leg + times.get(node, np.inf) + np.hypot(*(stop - at)) / METRES_PER_S + back

@@ -1,10 +1,12 @@
 """Lines with numbered vertices → streets that are split where they meet: the step that every network format shares."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 from pyproj import CRS
 from scipy import sparse
 from scipy.sparse import csgraph
@@ -21,6 +23,12 @@ BARRIER_STUB_M = 1.0
 """Length of the pieces on each side of a barrier that are closed to the modes it shuts out, in metres."""
 STUB_SHARE = 1.0 / 3.0
 """A stub takes at most this share of its segment, so that two barriers side by side do not swallow it."""
+
+
+ON_LINE_M = 0.01
+"""A vertex this near to a line, in metres, is on it."""
+OVERLAP_M = 0.5
+"""Pieces that have less than this in common, in metres, only touch."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +184,7 @@ def split(lines: Lines, barriers: Barriers | None, source: str, notes: Notes) ->
     Streets
         Edges in the order of the lines; coordinates of edge ends are those of their nodes.
     """
+    lines = _with_vertices_in_common(lines, np.empty(0, np.int64) if barriers is None else barriers.vertex)
     if barriers is not None and len(barriers.vertex):
         lines, break_at = _with_stubs(lines, barriers)
     else:
@@ -204,6 +213,74 @@ def split(lines: Lines, barriers: Barriers | None, source: str, notes: Notes) ->
     if private is not None:
         private[access > 0] = 0
     return _finish(lines, vertices, first, u, v, access, private, line_of[start], source=source, notes=notes)
+
+
+def _with_vertices_in_common(lines: Lines, fixed: Int64Array) -> Lines:
+    """Give one-way lines that lie on one another the same vertices, so that they are cut alike and found to be twins.
+
+    Two directions of a carriageway may have been drawn with vertices of their own: more of them, or others at the same
+    places. Where two straight pieces of different one-way lines run along one another for `OVERLAP_M` or more within
+    `ON_LINE_M`, the vertices of each become those of the other. Lines that may be boarded differently (a bridge above a
+    street) are left alone; `fixed` vertices (barriers) keep their number.
+    """
+    one_way: BoolArray = np.asarray(np.isin(lines.access[:, 1:], (FORWARD, BACKWARD)).any(axis=1))
+    of_line = np.repeat(np.arange(len(one_way)), np.diff(lines.first))
+    start = np.flatnonzero((of_line[:-1] == of_line[1:]) & one_way[of_line[:-1]])
+    a, b = lines.vertex_xy[lines.vertex[start]], lines.vertex_xy[lines.vertex[start + 1]]
+    shapes: npt.NDArray[np.object_] = np.asarray(shapely.linestrings(np.stack([a, b], axis=1)))
+    p, q = shapely.STRtree(shapes).query(shapes, predicate="dwithin", distance=ON_LINE_M)
+    # both orders of each pair: once the vertices of q are put into p, once those of p into q
+    known = of_line[start[p]] != of_line[start[q]]
+    known &= (lines.boards[of_line[start[p]]] == lines.boards[of_line[start[q]]]).all(axis=1)
+    p, q = p[known], q[known]
+    step, length = b[p] - a[p], np.hypot(*(b[p] - a[p]).T)
+    far = length > 0
+    p, q, step, length = p[far], q[far], step[far] / length[far, None], length[far]
+    ends = [(lines.vertex[start[q] + at], (b if at else a)[q] - a[p]) for at in (0, 1)]
+    along = [np.einsum("ij,ij->i", offset, step) for _, offset in ends]
+    off_m = [np.abs(step[:, 0] * offset[:, 1] - step[:, 1] * offset[:, 0]) for _, offset in ends]
+    common_m = np.minimum(np.maximum(*along), length) - np.maximum(np.minimum(*along), 0.0)
+    on = (common_m >= OVERLAP_M) & (np.maximum(*off_m) <= ON_LINE_M)
+    on |= _mirrored(on, p, q, len(start))
+    same = np.arange(len(lines.vertex_xy))
+    inserted = []
+    for (vertex, _), at_m, away_m in zip(ends, along, off_m, strict=True):
+        near = on & (away_m <= ON_LINE_M)
+        inside = near & (at_m > ON_LINE_M) & (at_m < length - ON_LINE_M)
+        inserted.append(np.stack([start[p[inside]] + 1, at_m[inside], vertex[inside]], axis=1))
+        for end, meets in ((start[p], np.abs(at_m) <= ON_LINE_M), (start[p] + 1, np.abs(at_m - length) <= ON_LINE_M)):
+            rows = near & meets
+            same = _united(same, lines.vertex[end[rows]], vertex[rows], fixed)
+    return _inserted(lines, np.unique(np.concatenate(inserted), axis=0), same)
+
+
+def _mirrored(on: BoolArray, p: Int64Array, q: Int64Array, count: int) -> BoolArray:
+    """Return which pairs (p, q) are on one another as seen from q: the end of a long piece may be off a short one."""
+    return np.asarray(np.isin(p * count + q, (q * count + p)[on]))
+
+
+def _united(same: Int64Array, one: Int64Array, other: Int64Array, fixed: Int64Array) -> Int64Array:
+    """Return which vertex stands for each, with those of `one` and `other` made one, row by row."""
+    pairs = np.unique(np.sort(np.stack([same[one], same[other]], axis=1), axis=1), axis=0)
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    if not len(pairs):
+        return same
+    links = sparse.coo_matrix((np.ones(len(pairs), dtype=bool), pairs.T), shape=(len(same), len(same)))
+    label = csgraph.connected_components(links, directed=False)[1]
+    order = np.lexsort((np.arange(len(same)), ~np.isin(np.arange(len(same)), fixed), label))
+    chief = order[np.unique(label[order], return_index=True)[1]]
+    return np.asarray(chief[label[same]], dtype=np.int64)
+
+
+def _inserted(lines: Lines, extra: FloatArray, same: Int64Array) -> Lines:
+    """Return lines with further vertices (rows of position, metres along, vertex) and with `same` ones made one."""
+    where, vertex = extra[:, 0].astype(np.int64), extra[:, 2].astype(np.int64)
+    if not len(where) and (same == np.arange(len(same))).all():
+        return lines
+    shift = np.concatenate([[0], np.cumsum(np.bincount(where, minlength=len(lines.vertex) + 1))])
+    return dataclasses.replace(
+        lines, vertex=same[np.insert(lines.vertex, where, vertex)], first=lines.first + shift[lines.first]
+    )
 
 
 def ranges(start: Int64Array, stop: Int64Array) -> tuple[Int64Array, Int64Array]:
@@ -248,6 +325,7 @@ def _finish(
         private=None if private is None else private[keep],
         boards=lines.boards[line[keep]],
         line=line[keep],
+        road_class=np.array(lines.road_classes, dtype=object)[lines.road_class[line[keep]]],
     )
     alone, pieces = _join_twins(pieces, np.diff(first)[keep], lines, notes)
     keep = keep[alone]
@@ -258,6 +336,8 @@ def _finish(
     node_xy = lines.vertex_xy[ends_of[index]]
     ends: npt.NDArray[np.int32] = number.astype(np.int32)
     line = pieces.line
+    road_classes = tuple(dict.fromkeys([*lines.road_classes, *pieces.road_class.tolist()]))
+    number_of = {name: row for row, name in enumerate(road_classes)}
     return Streets(
         node_xy=node_xy,
         u=ends[: len(keep)],
@@ -265,8 +345,8 @@ def _finish(
         xy=xy[pick],
         first=kept_first,
         access=_by_mode(pieces.access),
-        road_class=lines.road_class[line],
-        road_classes=lines.road_classes,
+        road_class=np.array([number_of[name] for name in pieces.road_class.tolist()], dtype=np.int16),
+        road_classes=road_classes,
         speed_kmh=lines.speed_kmh[line],
         source=source,
         boards=_by_mode(pieces.boards),
@@ -285,13 +365,14 @@ class _Pieces:
     private: npt.NDArray[np.uint8] | None
     boards: BoolArray
     line: Int64Array
+    road_class: npt.NDArray[np.object_]
 
 
 def _join_twins(pieces: _Pieces, size: Int64Array, lines: Lines, notes: Notes) -> tuple[Int64Array, _Pieces]:
     """Join pieces of two vertices that have both in common; return the rows that stay, and these as they are now.
 
     Lines that share all of their vertices are cut at each, so no longer piece has a twin. The first of a group stands
-    for it; a car's speed is that of the first that is open to cars. Ferries keep a speed of their own and stay apart.
+    for it; a car is as slow as on the slowest that is open to cars. Ferries keep a speed of their own and stay apart.
     """
     own_speed = ~np.isnan(lines.speed_kmh[pieces.line])
     low, high = np.minimum(pieces.u, pieces.v), np.maximum(pieces.u, pieces.v)
@@ -313,8 +394,9 @@ def _join_twins(pieces: _Pieces, size: Int64Array, lines: Lines, notes: Notes) -
     np.logical_or.at(boards, group, pieces.boards & (wanted > 0))
     access = together(pieces.access)
     private = None if pieces.private is None else np.where(access > 0, np.uint8(0), together(pieces.private))
-    by_car = np.lexsort((np.arange(len(size)), pieces.access[:, MODES.index("drive")] == 0, group))
-    line = pieces.line[by_car[np.unique(group[by_car], return_index=True)[1]]]
+    by_car = np.lexsort((np.arange(len(size)), wanted[:, MODES.index("drive")] == 0, group))
+    first_by_car = by_car[np.unique(group[by_car], return_index=True)[1]]
+    classes = _slowest_classes(pieces, wanted, group, first_by_car, lines)
     text = counted(len(size) - len(rows), "piece of street lies", "pieces of streets lie")
     text += " exactly on another one (a line for each direction?); they are read as one street, open both ways"
     notes.add("streets.twins", len(size) - len(rows), text)
@@ -325,8 +407,23 @@ def _join_twins(pieces: _Pieces, size: Int64Array, lines: Lines, notes: Notes) -
         access[order],
         None if private is None else private[order],
         boards[order],
-        line[order],
+        pieces.line[first_by_car][order],
+        classes[order],
     )
+
+
+def _slowest_classes(
+    pieces: _Pieces, wanted: npt.NDArray[np.uint8], group: Int64Array, stands_for: Int64Array, lines: Lines
+) -> npt.NDArray[np.object_]:
+    """Return the classes of each group's pieces that are open to cars (``a;b``), else that of the one in its place."""
+    names = np.array(lines.road_classes, dtype=object)[lines.road_class[pieces.line]]
+    classes = names[stands_for].copy()
+    cars = np.flatnonzero(wanted[:, MODES.index("drive")] > 0)
+    other = cars[names[cars] != classes[group[cars]]]
+    for row in other.tolist():
+        known = str(classes[group[row]]).split(";")
+        classes[group[row]] = ";".join(dict.fromkeys([*known, *str(names[row]).split(";")]))
+    return classes
 
 
 def _swapped(flags: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -361,13 +458,17 @@ def _with_stubs(lines: Lines, barriers: Barriers) -> tuple[Lines, BoolArray]:
 
     new_xy = np.concatenate([point(after, from_start=True), point(before, from_start=False)])
     where = np.concatenate([after, before])
-    ids = len(lines.vertex_xy) + np.arange(len(where))
+    # of lines on one another each stub has the same end
+    barrier = np.concatenate([lines.vertex[after - 1], lines.vertex[before]])
+    other = np.concatenate([lines.vertex[after], lines.vertex[before - 1]])
+    _, kept, number = np.unique(barrier * len(lines.vertex_xy) + other, return_index=True, return_inverse=True)
+    new_xy, ids = new_xy[kept], len(lines.vertex_xy) + number
     # np.insert keeps the given order for equal positions: the point near the segment's start comes first.
     vertex = np.insert(lines.vertex, where, ids)
     inserted = np.bincount(where, minlength=len(lines.vertex) + 1)
     shift = np.concatenate([[0], np.cumsum(inserted)])
     first = lines.first + shift[lines.first]
-    break_at = np.concatenate([is_barrier, np.ones(len(where), dtype=bool)])
+    break_at = np.concatenate([is_barrier, np.ones(len(new_xy), dtype=bool)])
     moved = Lines(
         np.concatenate([lines.vertex_xy, new_xy]), vertex, first,
         lines.access, lines.road_class, lines.road_classes, lines.speed_kmh, lines.boards, lines.residents,

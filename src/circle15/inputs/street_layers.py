@@ -463,7 +463,8 @@ def read_line_layer(
     tags = list(_row_tags(table, access))
     note_strange_classes(_strange_classes(tags, access), notes)
     raise_if_any(_check_oneway(tags, table, path))
-    _note_unclassed(sum("highway" not in row for row in tags), len(tags), notes)
+    unclassed = sum("highway" not in row and row.get("route") != osm_access.FERRY for row in tags)
+    _note_unclassed(unclassed, len(tags), notes)
     numbers = [f"row {number + 1}" for number in table.index]
     note_unknown_access(_unknown_access(tags, numbers, access), notes)
     ways = [_street_of_row(row, access, turned) for row, turned in zip(tags, _reversed_rows(table), strict=True)]

@@ -122,7 +122,7 @@ class Network:
         """Which edges a journey may begin on, shape (edges,): boarded, and the core can be reached from them."""
         out = self._joined_to_core(leaving=True)
         leads = (self.forward & out[self.v]) | (self.backward & out[self.u])
-        return np.asarray(self.boards & (self.kind != LINK) & (leads | (self.kind == PRIVATE)))
+        return np.asarray(self.boards & (self.kind != LINK) & leads)
 
     @cached_property
     def ends(self) -> BoolArray:
@@ -132,16 +132,20 @@ class Network:
         return np.asarray(self.boards & (self.kind != LINK) & (leads | (self.kind == PRIVATE)))
 
     def _joined_to_core(self, *, leaving: bool) -> BoolArray:
-        """Return which nodes the core can be reached from by public edges, or which can be reached from the core."""
+        """Return which nodes the core can be reached from, also by a gate, or which can be reached from the core.
+
+        The core is one of public edges.
+        """
         public = self.kind == PUBLIC
-        if (self.forward & self.backward)[public].all():
+        if (self.forward & self.backward)[self.kind != LINK].all():
             return np.ones(self.nodes, dtype=bool)
         tail, head, edge = self.arcs
-        chosen = public[edge]
-        ends = (tail[chosen], head[chosen])
+        outside = public[edge]
         shape = (self.nodes, self.nodes)
-        graph = sparse.csr_matrix((np.ones(int(chosen.sum()), np.int8), ends[::-1] if leaving else ends), shape=shape)
+        graph = sparse.csr_matrix((np.ones(int(outside.sum()), np.int8), (tail[outside], head[outside])), shape=shape)
         core = _core_nodes(graph, self.u[public], self.v[public], self.length_m[public])
+        if leaving:
+            graph = sparse.csr_matrix((np.ones(len(edge), np.int8), (head, tail)), shape=shape)
         return np.isfinite(csgraph.dijkstra(graph, indices=core, min_only=True, unweighted=True))
 
     @cached_property
@@ -156,9 +160,15 @@ class Network:
         return self.segments_to_begin if same else self.segments_of(self.ends & (self.kind == PUBLIC))
 
     @cached_property
-    def private_segments(self) -> Segments:
-        """The straight pieces of the private edges that may be boarded."""
-        return self.segments_of(self.boards & (self.kind == PRIVATE))
+    def private_segments_to_begin(self) -> Segments:
+        """The straight pieces of the private edges that a journey may begin on."""
+        return self.segments_of(self.begins & (self.kind == PRIVATE))
+
+    @cached_property
+    def private_segments_to_end(self) -> Segments:
+        """The straight pieces of the private edges that a journey may end on."""
+        same = bool((self.begins == self.ends)[self.kind == PRIVATE].all())
+        return self.private_segments_to_begin if same else self.segments_of(self.ends & (self.kind == PRIVATE))
 
     def segments_of(self, chosen: BoolArray) -> Segments:
         """Return the straight pieces of some edges, given as a mask of shape (edges,)."""
@@ -250,6 +260,9 @@ def _core_nodes(
     is_core = size >= CORE_NODES
     is_core[order[np.unique(piece[order], return_index=True)[1]]] = True
     is_core |= most_m[piece] == 0
+    used = np.zeros(len(size), dtype=bool)
+    used[strong[u]] = used[strong[v]] = True  # nodes of compounds are of no public edge
+    is_core &= used
     return first[is_core].astype(np.int64)
 
 

@@ -103,14 +103,14 @@ def snap_to_begin(network: Network, xy: FloatArray, max_snap_m: float) -> Snappe
     outside = _snap(network, network.segments_to_begin, xy, max_snap_m)
     if not network.has_compounds:
         return outside
-    inside = snap_inside(network, xy, max_snap_m)
+    inside = _snap(network, network.private_segments_to_begin, xy, max_snap_m)
     nearer = inside.on_network & ~(outside.on_network & (outside.leg_m <= inside.leg_m + AT_NODE_M))
     return outside.with_rows(nearer, inside)
 
 
 def snap_inside(network: Network, xy: FloatArray, max_snap_m: float) -> Snapped:
-    """Put points on their nearest private edge, by the rules of `snap_to_end`; off the network where there is none."""
-    return _snap(network, network.private_segments, xy, max_snap_m)
+    """Put the ends of journeys on their nearest private edge, by the rules of `snap_to_end`."""
+    return _snap(network, network.private_segments_to_end, xy, max_snap_m)
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,10 @@ def _passed(mode: str, who: str, why: str, over: PassedOver, rows: IntArray) -> 
     farther_m = over.farther_m[rows]
     known = farther_m[np.isfinite(farther_m)]
     lost = len(farther_m) - len(known)
-    next_one = [f"the next one counts, up to {known.max():,.0f} m farther away"] if len(known) else []
-    next_one += [f"for {lost:,} of them no other is near enough"] if lost else []
+    next_one = []
+    if len(known):
+        farther = f"up to {known.max():,.0f} m farther away" if known.max() >= 1 else "less than 1 m farther away"
+        next_one = [f"the next one counts, {farther}"]
+    if lost:
+        next_one.append(f"for {lost:,} of them no other is near enough" if len(known) else "no other is near enough")
     return f"{mode}: the nearest street of {who} {why}; {', and '.join(next_one)}"

@@ -238,7 +238,7 @@ def _places(run: Run, inputs: Inputs, networks: Networks, mode: str) -> Places:
         f"facilities.{mode}.off_network",
         len(lost),
         f"{mode}: {counted(len(lost), 'facility lies', 'facilities lie')} "
-        f"more than {limit_m:g} m from the network and can't be reached; "
+        f"more than {limit_m:g} m from any street on which a journey may end, and can't be reached; "
         "a committee that would fail with one of them in straight-line range is unknown",
         table["facility_id"].to_numpy()[lost],
     )
