@@ -97,13 +97,16 @@ class Oracle:
             if part_of[one] == part_of[two]:
                 metres[part_of[one]] = metres.get(part_of[one], 0.0) + float(np.hypot(*(np.asarray(end) - start)))
         out, into = set(), set()
+        self.cores: list = []
         for piece in nx.weakly_connected_components(graph):
             largest = max((part_of[node] for node in piece), key=lambda part: metres.get(part, 0.0))
             core = {node for node in piece if part_of[node] == largest}
             if not metres.get(largest):
                 out, into = out | piece, into | piece
+                self.cores += sorted(piece, key=str)
             else:
                 one = next(iter(core))
+                self.cores.append(one)
                 out, into = out | nx.ancestors(graph, one) | core, into | nx.descendants(graph, one) | core
         found = {}
         for name, good, (first, second) in (("from", out, (1, 0)), ("to", into, (0, 1))):
