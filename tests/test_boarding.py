@@ -290,8 +290,24 @@ def test_a_square_that_is_a_relation_is_walked_along(tmp_path, tag):
     network = make_network(read(path, notes))
     metres = (2 + 4 + 2) * MILLI_M
     assert seconds(network, (-2 * MILLI_M, 0), (4 * MILLI_M, 2 * MILLI_M)) == pytest.approx(metres / M_PER_S)
-    assert {note.code: note.count for note in notes.items} == {"streets.outlines": 2}
-    assert not (network.xy == np.array([1.0, 1.5]) * MILLI_M).all(axis=1).any()  # the hole is no street
+    assert {note.code: note.count for note in notes.items} == {"streets.outlines": 3}
+
+
+def test_a_street_that_ends_at_a_hole_of_a_square_is_joined(tmp_path):
+    """A pavilion with a door at its south-west corner, 0.5 of a side from the square's: 0.71 across, then along it."""
+    ways = {
+        10: ([1, 2, 3, 4, 1], {}),
+        12: ([7, 8, 9, 7], {}),
+        13: ([5, 1], {"highway": "residential"}),
+        14: ([7, 10], {"highway": "footway"}),
+    }
+    members = [("way", 10, "outer"), ("way", 12, "inner")]
+    relation = {20: (members, {"type": "multipolygon", "highway": "pedestrian"})}
+    path = write_osm(tmp_path / "a.osm", {**SQUARE, 10: (0.7, 0.6)}, ways, relation)
+    network = make_network(read(path))
+    metres = (2 + np.hypot(0.5, 0.5) + np.hypot(0.2, 0.1)) * MILLI_M
+    door = (0.7 * MILLI_M, 0.6 * MILLI_M)
+    assert seconds(network, (-2 * MILLI_M, 0), door) == pytest.approx(metres / M_PER_S, rel=1e-6)
 
 
 def test_an_outline_with_a_street_s_tags_keeps_them(tmp_path):

@@ -233,29 +233,72 @@ def _gather(file: OsmFile, ferries: bool, access: osm_access.Access, gated: bool
 
 
 def _gather_outlines(ways: _Ways, file: OsmFile, access: osm_access.Access, gated: bool) -> None:
-    """Add the outer ways of squares and platforms that are drawn as multipolygons: people walk along them.
+    """Add the rings of squares and platforms that are drawn as multipolygons: people walk along them.
 
-    A way with a street's tags of its own has been read by these. Holes (a fountain) are left out: nothing leads there.
+    A way with a street's tags of its own has been read by these. A hole (a pavilion, a fountain) is joined to the rest
+    of its square by the shortest line between their nodes, for streets may end at it.
     """
-    outlines: dict[int, dict[str, str]] = {}
+    squares, rings = _squares(file)
+    if not squares:
+        return
+    wanted = osmium.filter.IdFilter(sorted(rings))
+    wanted.enable_for(osmium.osm.WAY)
+    processor = file.processor(osmium.osm.NODE | osmium.osm.WAY)
+    processor.with_filter(wanted).with_filter(osmium.filter.EntityFilter(osmium.osm.WAY))
+    count = len(ways.ids)
+    nodes: dict[tuple[int, bool], list[list[tuple[int, int, int]]]] = {}
+    for way in file.objects(processor):
+        for square in rings[way.id]:
+            nodes.setdefault(square, []).append([(node.ref, node.x, node.y) for node in way.nodes])
+        if not osm_access.is_street(dict(way.tags)):
+            _add_way(ways, way, squares[rings[way.id][0][0]], ferries=False, access=access, gated=gated)
+    ways.outlines = len(ways.ids) - count
+    for (relation_id, is_hole), holes in sorted(nodes.items()):
+        if is_hole:
+            outer = [node for ring in nodes.get((relation_id, False), []) for node in ring]
+            for hole in holes:
+                _join_hole(ways, relation_id, squares[relation_id], hole, outer, access)
+
+
+def _squares(file: OsmFile) -> tuple[dict[int, dict[str, str]], dict[int, list[tuple[int, bool]]]]:
+    """Return the tags of each square by its id; and for each way the squares that it is of, and whether as a hole."""
+    squares: dict[int, dict[str, str]] = {}
+    rings: dict[int, list[tuple[int, bool]]] = {}
     relations = osmium.FileProcessor(str(file.path), osmium.osm.RELATION)
     relations.with_filter(osmium.filter.KeyFilter(*STREET_KEYS))
     for relation in file.objects(relations):
         tags = dict(relation.tags)
         if tags.get("type") == MULTIPOLYGON and osm_access.is_street(tags) and tags.get("route") != osm_access.FERRY:
-            members = (member.ref for member in relation.members if member.type == "w" and member.role != "inner")
-            outlines |= dict.fromkeys(members, tags)
-    if not outlines:
+            squares[relation.id] = tags
+            for member in relation.members:
+                if member.type == "w":
+                    rings.setdefault(member.ref, []).append((relation.id, member.role == "inner"))
+    return squares, rings
+
+
+def _join_hole(
+    ways: _Ways,
+    relation_id: int,
+    tags: dict[str, str],
+    hole: list[tuple[int, int, int]],
+    outer: list[tuple[int, int, int]],
+    access: osm_access.Access,
+) -> None:
+    """Add the shortest line between two nodes of a hole and the outline around it as a street of the square."""
+    ends = [np.array([node for node in ring if node[1] != UNDEFINED], dtype=np.int64) for ring in (hole, outer)]
+    read = access.way(tags)
+    if not all(len(each) for each in ends) or read.residents == osm_access.CLOSED:
         return
-    wanted = osmium.filter.IdFilter(sorted(outlines))
-    wanted.enable_for(osmium.osm.WAY)
-    processor = file.processor(osmium.osm.NODE | osmium.osm.WAY)
-    processor.with_filter(wanted).with_filter(osmium.filter.EntityFilter(osmium.osm.WAY))
-    count = len(ways.ids)
-    for way in file.objects(processor):
-        if not osm_access.is_street(dict(way.tags)):
-            _add_way(ways, way, outlines[way.id], ferries=False, access=access, gated=gated)
-    ways.outlines = len(ways.ids) - count
+    to_scale = np.array([np.cos(np.radians(ends[0][0, 2] / OSM_SCALE)), 1.0])
+    away = np.hypot(*np.moveaxis((ends[0][:, None, 1:] - ends[1][None, :, 1:]) * to_scale, 2, 0))
+    one, other = np.unravel_index(int(np.argmin(away)), away.shape)
+    line = np.stack([ends[0][one], ends[1][other]])
+    ways.ids.append(relation_id)
+    ways.ways.append(read)
+    ways.road_class.append(ways.classes.setdefault(osm_access.speed_class(tags), len(ways.classes)))
+    ways.count.append(2)
+    for column, values in zip((ways.refs, ways.x, ways.y), line.T.tolist(), strict=True):
+        column.extend(values)
 
 
 def _add_way(
