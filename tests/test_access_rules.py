@@ -53,6 +53,7 @@ def read(path: Path, notes: Notes | None = None, crs=PLAIN, **options):
         ("highway=footway tunnel=yes", NONE),
         ("highway=footway tunnel=building_passage", ALL),
         ("highway=footway tunnel=yes level=-1", ALL),  # a concourse
+        ("highway=footway tunnel=yes level=0", NONE),  # the ground, and what a table has in every row
         ("highway=footway tunnel=yes indoor=yes", ALL),
         ("highway=corridor tunnel=yes", ALL),
         ("highway=footway covered=yes layer=-1", ALL),
@@ -95,6 +96,15 @@ def test_where_one_may_board(text, boards):
         ("highway=steps conveying=backward", (B, 0, 0)),
         ("highway=steps conveying=reversible", (X, 0, 0)),
         ("highway=footway conveying=yes", (X, 0, 0)),
+        ("highway=steps conveying=yes oneway=yes", (F, 0, 0)),
+        ("highway=steps conveying=forward;yes", (F, 0, 0)),
+        ("highway=steps conveying=forward;backward", (0, 0, 0)),
+        ("highway=residential oneway=yes;no", (X, F, F)),
+        ("highway=residential oneway=-1;yes", (X, 0, 0)),
+        ("highway=footway oneway:foot=yes;no", (F, 0, 0)),
+        ("highway=residential junction=roundabout;yes", (X, F, F)),
+        ("highway=residential foot=no,yes", (0, X, X)),
+        ("highway=residential foot=ｎｏ", (0, X, X)),
         ("highway=residential bicycle:backward=no", (X, F, X)),
         ("highway=residential bicycle:forward=no", (X, B, X)),
         ("highway=residential vehicle:backward=no", (X, F, F)),
@@ -154,6 +164,9 @@ def test_a_mode_s_own_tag_opens_a_barrier():
         ("highway=trunk maxspeed=100 lanes=4", 0, 0),
         ("highway=trunk maxspeed=50mph lanes=4", 0, 0),  # 80.5 km/h
         ("highway=trunk maxspeed=45mph lanes=4", X, X),  # 72.4 km/h
+        ("highway=trunk maxspeed=80km/h lanes=4", 0, 0),
+        ("highway=trunk maxspeed=80kmh lanes=4", 0, 0),
+        ("highway=trunk maxspeed=CN:urban lanes=4", X, X),
         ("highway=trunk maxspeed=79 oneway=yes", X, X),
         ("highway=trunk_link maxspeed=80 oneway=yes", 0, 0),
         ("highway=trunk expressway=yes", 0, 0),
@@ -178,8 +191,8 @@ def test_fast_roads_on_foot(text, world, china):
 
 
 def test_unknown_words_are_named_once_with_a_known_one_beside():
-    tags = {"highway": "path", "access": "yes;Tuesday", "foot": "no", "bicycle:forward": "ja"}
-    assert WORLD.unknown_values(tags) == ["access=yes;Tuesday", "bicycle:forward=ja"]
+    tags = {"highway": "path", "access": "yes;Tuesday", "foot": "no", "bicycle:forward": "ja", "oneway": "backward"}
+    assert WORLD.unknown_values(tags) == ["access=yes;Tuesday", "bicycle:forward=ja", "oneway=backward"]
 
 
 VALUES = st.sampled_from(["yes", "no", "private", "designated", "destination", "maybe"])
@@ -212,6 +225,11 @@ def test_an_own_file_changes_what_it_names_and_nothing_else(tmp_path):
     assert access.way({"highway": "construction"}).flags == (0, 0, 0)
 
 
+def test_capitals_of_an_own_file_say_the_same(tmp_path):
+    access = own(tmp_path, 'extends = "osm"\n[classes]\nclosed_to_walk = ["Primary "]\n')
+    assert access.way({"highway": "primary"}).flags == (0, X, X)
+
+
 def test_own_files_extend_one_another_and_all_are_named(tmp_path):
     own(tmp_path, 'extends = "cn"\n[barriers]\nclosed_to_all = []\n', "base.toml")
     access = own(tmp_path, 'extends = "base.toml"\n[fast_roads.trunk]\nclasses = ["trunk", "primary"]\n')
@@ -238,6 +256,9 @@ def test_an_own_tag_of_a_fast_road_is_read(tmp_path):
         ('[values]\nopen = ["yes"]\n', '"classes" is missing'),
         ('extends = "osm"\n[fast_roads.trunk]\nany = [{ kmh = -1 }]\n', "fast_roads.trunk.any"),
         ('extends = "absent.toml"\n', "no such file"),
+        ('extends = "osm"\n[fast_roads.trunk]\nany = [{}]\n', "asks for nothing"),
+        ('extends = "osm"\n[values]\nopen = ["yes", "no"]\n', "no: a word is either open or closed"),
+        ('extends = "osm"\n[values]\nresidents = ["owner"]\n', "owner: words for residents"),
         ("extends =\n", "not valid TOML"),
     ],
 )
@@ -336,7 +357,8 @@ def test_closed_streets_of_a_graph_are_counted(tmp_path):
     [
         (["yes", "no"], "yes;no"), (("a",), "a"), (np.array(["no", "yes"]), "no;yes"), ("['yes', nan]", "yes"),
         ('["a", "b"]', "a;b"), ("{'a'}", "a"), (1.0, "1"), (True, "yes"), (None, ""), (float("nan"), ""), ("nan", ""),
-        ("None", ""), ("none", "none"), (" No ", "No"), ("[]", ""), ("[__import__('os')]", "__import__('os')"),
+        ("['no' 'yes']", "no;yes"), ("None", ""), ("none", "none"), (" No ", "No"), ("[]", ""),
+        ("[__import__('os')]", "__import__('os')"),
         ("['a', ['b', 2.0]]", "a;b;2"), (2, "2"),
     ],
 )  # fmt: skip
@@ -347,7 +369,11 @@ def test_cells_as_tags(value, text):
 # graphs that are drawn elsewhere ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("crs", ["{'init': 'epsg:32651'}", '{"init": "epsg:32651"}', "epsg:32651"])
+@pytest.mark.parametrize(
+    "crs",
+    ["{'init': 'epsg:32651'}", '{"init": "epsg:32651"}', "epsg:32651", "{'init': 'epsg:32651', 'no_defs': True}",
+     "{'proj': 'utm', 'zone': 51, 'datum': 'WGS84', 'units': 'm'}", "+init=epsg:32651 +type=crs"],
+)  # fmt: skip
 def test_a_crs_as_older_versions_of_osmnx_write_it(tmp_path, crs):
     streets = read(graph(tmp_path, {"highway": "path"}, crs), crs="EPSG:32651")
     assert np.ptp(streets.xy[:, 0]) == 100
@@ -370,6 +396,129 @@ def test_a_small_gap_at_a_node_is_bridged(tmp_path):
     line = shapely.LineString([(20, 0), (80, 0)])
     streets = read(graph(tmp_path, {"highway": "path"}, line=line), crs="EPSG:32651")
     assert shapely.LineString(streets.xy).length == pytest.approx(100)
+
+
+def test_edges_without_their_shape_are_told(tmp_path):
+    """Saved as 1,500 m long and drawn as a straight line of 100 m."""
+    made = nx.MultiDiGraph(crs="EPSG:32651")
+    made.add_node(0, x=0.0, y=0.0)
+    made.add_node(1, x=100.0, y=0.0)
+    made.add_edge(0, 1, osmid=1, length=1500.0, highway="path")
+    osmnx.save_graphml(made, tmp_path / "net.graphml")
+    notes = Notes()
+    read(tmp_path / "net.graphml", notes, "EPSG:32651")
+    [note] = [note for note in notes.items if note.code == "streets.shapes_lost"]
+    assert note.count == 1
+    assert "up to 1,400 m" in note.text
+
+
+def test_a_wall_at_a_node_of_a_graph_closes_it(tmp_path):
+    made = nx.MultiDiGraph(crs="EPSG:32651")
+    for number in range(3):
+        made.add_node(number, x=100.0 * number, y=0.0, **({"barrier": "wall"} if number == 1 else {}))
+    for tail, head in ((0, 1), (1, 0), (1, 2), (2, 1)):
+        made.add_edge(tail, head, osmid=1, highway="path")
+    osmnx.save_graphml(made, tmp_path / "net.graphml")
+    streets = read(tmp_path / "net.graphml", crs="EPSG:32651")
+    ways = nx.Graph(zip(*(ends[streets.access["walk"] > 0].tolist() for ends in (streets.u, streets.v)), strict=True))
+    assert nx.number_connected_components(ways) == 2
+
+
+@pytest.mark.parametrize("start", [0, 1, None])
+def test_one_way_streets_of_a_graph_without_directions(tmp_path, start):
+    """osmnx keeps where an edge began; without that nothing tells the direction."""
+    made = nx.MultiGraph(crs="EPSG:32651")
+    made.add_node(0, x=0.0, y=0.0)
+    made.add_node(1, x=100.0, y=0.0)
+    ends = {} if start is None else {"from": start, "to": 1 - start}
+    made.add_edge(0, 1, osmid=1, highway="primary", oneway=True, **ends)
+    osmnx.save_graphml(made, tmp_path / "net.graphml")
+    if start is None:
+        with pytest.raises(InputError, match="the graph has no directions"):
+            read(tmp_path / "net.graphml", crs="EPSG:32651")
+        return
+    streets = read(tmp_path / "net.graphml", crs="EPSG:32651")
+    drawn_from_west = streets.xy[0, 0] == 0
+    assert streets.access["drive"].tolist() == [F if drawn_from_west == (start == 0) else B]
+    assert streets.access["walk"].tolist() == [X]
+
+
+def test_one_way_on_foot_in_a_graph(tmp_path):
+    streets = read(graph(tmp_path, {"highway": "steps", "oneway:foot": "yes", "reversed": False}), crs="EPSG:32651")
+    # both edges say that they run with the way, so it is open in both directions, each by its own edge
+    assert streets.access["walk"].tolist() == [X]
+    made = nx.MultiDiGraph(crs="EPSG:32651")
+    made.add_node(0, x=0.0, y=0.0)
+    made.add_node(1, x=100.0, y=0.0)
+    made.add_edge(0, 1, osmid=1, highway="steps", **{"oneway:foot": "yes"})
+    osmnx.save_graphml(made, tmp_path / "one.graphml")
+    assert read(tmp_path / "one.graphml", crs="EPSG:32651").access["walk"].tolist() == [F]
+
+
+def test_rows_of_a_layer_that_run_against_their_way(tmp_path):
+    """An escalator as osmnx saves its edges: a row each way, one of them reversed."""
+    lines = [shapely.LineString([(0, 0), (100, 0)]), shapely.LineString([(100, 0), (0, 0)])]
+    table = {"highway": "steps", "conveying": "forward", "reversed": [False, True]}
+    gpd.GeoDataFrame(table, geometry=lines, crs="EPSG:32651").to_file(tmp_path / "a.gpkg")
+    streets = read(tmp_path / "a.gpkg", crs="EPSG:32651")
+    assert streets.access["walk"].tolist() == [F]
+    assert streets.xy[0].tolist() == [0, 0]
+
+
+def test_ferries_of_a_layer_are_streets_only_if_asked_and_timed(tmp_path):
+    """2,000 m in 10 minutes are 12 km/h."""
+    lines = [shapely.LineString([(0, 0), (100, 0)]), *[shapely.LineString([(100, 0), (2100, y)]) for y in (0, 50)]]
+    table = {"highway": ["path", None, None], "route": [None, "ferry", "ferry"], "duration": [None, "00:10", None]}
+    gpd.GeoDataFrame(table, geometry=lines, crs="EPSG:32651").to_file(tmp_path / "a.gpkg")
+    counts = {}
+    for asked in (False, True):
+        notes = Notes()
+        options = {"layer": None, "source_crs": None, "ferries": asked}
+        streets = read_streets(tmp_path / "a.gpkg", "EPSG:32651", notes=notes, **options)
+        counts[asked] = {note.code: note.count for note in notes.items if "ferries" in note.code}
+        speeds = streets.speed_kmh[~np.isnan(streets.speed_kmh)]
+        assert speeds.tolist() == ([pytest.approx(12)] if asked else [])
+        assert not any(flags[~np.isnan(streets.speed_kmh)].any() for flags in streets.boards.values())
+    assert counts == {False: {"streets.ferries": 2}, True: {"streets.ferries_without_duration": 1}}
+
+
+def test_ferries_of_a_graph_are_left_out_and_told(tmp_path):
+    made = nx.MultiDiGraph(crs="EPSG:32651")
+    for number in range(3):
+        made.add_node(number, x=100.0 * number, y=0.0)
+    made.add_edge(0, 1, osmid=1, highway="path")
+    made.add_edge(1, 2, osmid=2, route="ferry", duration="00:10")
+    osmnx.save_graphml(made, tmp_path / "net.graphml")
+    notes = Notes()
+    assert len(read(tmp_path / "net.graphml", notes, "EPSG:32651").u) == 1
+    assert [note.rows for note in notes.items if note.code == "streets.ferries"] == [("edge 1–2",)]
+
+
+def test_what_an_osm_file_says_that_no_rule_knows(tmp_path):
+    nodes = {1: (0, 0), 2: (1, 0), 3: (2, 0)}
+    ways = {10: ([1, 2], {"highway": "skyway"}), 11: ([2, 3], {"highway": "residential"})}
+    path = write_osm(tmp_path / "a.osm", nodes, ways, node_tags={2: {"barrier": "gate", "access": "members_only"}})
+    notes = Notes()
+    read(path, notes)
+    told = {note.code: note for note in notes.items}
+    assert "skyway (1)" in told["streets.unknown_class"].text
+    assert told["streets.unknown_access"].rows == ("access=members_only (1: n2)",)
+
+
+def test_a_file_all_of_whose_streets_are_closed_says_so(tmp_path):
+    with pytest.raises(InputError, match=r"all of 1 way with a highway tag are closed.*\[network\] access"):
+        read(write_osm(tmp_path / "a.osm", {1: (0, 0), 2: (1, 0)}, {10: ([1, 2], {"highway": "construction"})}))
+
+
+@pytest.mark.parametrize(("old", "new"), [('lat="0.0000000"', 'lat="abc"'), ('ref="1"', 'ref="x"'),
+                                          ('version="1"', 'version="one"')])  # fmt: skip
+def test_malformed_osm_xml_is_a_fault_of_the_file(tmp_path, old, new):
+    path = write_osm(tmp_path / "a.osm", {1: (0, 0), 2: (1, 0)}, {10: ([1, 2], {"highway": "residential"})})
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError, match="cannot be read as OSM data"):
+        read(path)
 
 
 def test_an_escalator_in_a_graph_runs_in_its_way_s_direction(tmp_path):

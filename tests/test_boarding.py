@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import geopandas as gpd
+import networkx as nx
 import numpy as np
+import osmnx
 import pandas as pd
 import pytest
 import shapely
@@ -219,6 +221,65 @@ def test_a_twin_of_another_class_keeps_the_modes_of_both(tmp_path):
     streets = read(write_osm(tmp_path / "a.osm", nodes, ways))
     assert [streets.access[mode].tolist() for mode in ("walk", "cycle", "drive")] == [[X], [X], [B]]
     assert streets.road_classes[streets.road_class[0]] == "primary"  # a car's speed
+
+
+def test_a_car_is_as_slow_as_on_the_slower_of_twins(tmp_path):
+    """Primary eastwards, 40 km/h; residential westwards, 20 km/h: 20 km/h both ways, so that nothing is too fast."""
+    nodes = {1: (0, 0), 2: (9, 0)}
+    one_way = {"oneway": "yes"}
+    ways = {10: ([1, 2], {"highway": "primary", **one_way}), 11: ([2, 1], {"highway": "residential", **one_way})}
+    network = make_network(read(write_osm(tmp_path / "a.osm", nodes, ways)), DRIVE)
+    assert network.time_s == pytest.approx([9 * MILLI_M / (20 / 3.6)])
+
+
+def twins_of_a_layer(folder: Path) -> Path:
+    lines = [shapely.LineString([(0, 0), (900, 0)]), shapely.LineString([(900, 0), (700, 0), (200, 0), (0, 0)])]
+    gpd.GeoDataFrame({"oneway": ["yes"] * 2}, geometry=lines, crs="EPSG:32651").to_file(folder / "a.gpkg")
+    return folder / "a.gpkg"
+
+
+def twins_of_a_graph(folder: Path) -> Path:
+    made = nx.MultiDiGraph(crs="EPSG:32651")
+    for number in range(2):
+        made.add_node(number, x=900.0 * number, y=0.0)
+    made.add_edge(0, 1, osmid=1, highway="primary")
+    made.add_edge(1, 0, osmid=2, highway="primary", geometry=shapely.LineString([(900, 0), (300, 0), (0, 0)]))
+    osmnx.save_graphml(made, folder / "a.graphml")
+    return folder / "a.graphml"
+
+
+@pytest.mark.parametrize("write", [twins_of_a_layer, twins_of_a_graph])
+def test_twins_that_have_vertices_of_their_own(tmp_path, write):
+    """One street of 900 m: from its middle one rides to either side."""
+    network = make_network(read(write(tmp_path), crs="EPSG:32651"), CYCLE)
+    assert network.length_m.tolist() == [pytest.approx(900)]
+    assert seconds(network, (450, 0), (800, 0)) == pytest.approx(350 / (12 / 3.6))
+    assert seconds(network, (450, 0), (100, 0)) == pytest.approx(350 / (12 / 3.6))
+
+
+def test_twins_of_an_osm_file_whose_nodes_are_at_the_same_places(tmp_path):
+    nodes = {1: (0, 0), 2: (1, 0), 3: (2, 0), 12: (1, 0)}
+    one_way = {"highway": "primary", "oneway": "yes"}
+    streets = read(write_osm(tmp_path / "a.osm", nodes, {10: ([1, 2, 3], one_way), 11: ([3, 12, 1], one_way)}))
+    assert streets.access["cycle"].tolist() == [X, X]
+
+
+def test_a_bridge_on_top_of_a_street_is_no_twin(tmp_path):
+    lines = [shapely.LineString([(0, 0), (900, 0)]), shapely.LineString([(900, 0), (700, 0), (0, 0)])]
+    table = {"highway": "primary", "oneway": "yes", "bridge": ["yes", None]}
+    gpd.GeoDataFrame(table, geometry=lines, crs="EPSG:32651").to_file(tmp_path / "a.gpkg")
+    assert sorted(read(tmp_path / "a.gpkg", crs="EPSG:32651").access["drive"].tolist()) == [F, F]
+
+
+def test_twins_beside_a_bollard(tmp_path):
+    """By bicycle one street, by car two: a metre on each side of the bollard is closed."""
+    nodes = {1: (0, 0), 2: (1, 0), 3: (2, 0)}
+    one_way = {"highway": "primary", "oneway": "yes"}
+    ways = {10: ([1, 2, 3], one_way), 11: ([3, 2, 1], one_way)}
+    streets = read(write_osm(tmp_path / "a.osm", nodes, ways, node_tags={2: {"barrier": "bollard"}}))
+    assert set(streets.access["cycle"].tolist()) == {X}
+    assert make_network(streets, CYCLE).length_m.tolist() == [pytest.approx(2 * MILLI_M)]
+    assert make_network(streets, DRIVE).length_m.tolist() == [pytest.approx(MILLI_M - 1)] * 2
 
 
 def test_a_line_that_turns_back_on_itself_is_one_street(tmp_path):
