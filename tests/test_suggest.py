@@ -721,7 +721,7 @@ def test_the_sample(tmp_path):
     run = Suggested(config)
     rows = run.outcomes
     assert run.suggestions.proposed.all()
-    assert len(rows) == (rows.status == "closed").sum() == 181
+    assert len(rows) == (rows.status == "closed").sum() == 173
     assert run.suggestions.relative_cost.sum() == pytest.approx(run.solver["value"])
     assert run.suggestions.cost.isna().all()  # no money was named
     assert run.solver["value"] <= run.solver["bound"] * 1.01

@@ -221,7 +221,7 @@ def _with_vertices_in_common(lines: Lines, fixed: Int64Array) -> Lines:
     Two directions of a carriageway may have been drawn with vertices of their own: more of them, or others at the same
     places. Where two straight pieces of different one-way lines run along one another for `OVERLAP_M` or more within
     `ON_LINE_M`, the vertices of each become those of the other. Lines that may be boarded differently (a bridge above a
-    street) are left alone; `fixed` vertices (barriers) keep their number.
+    street), or that no bicycle and no car may both use, are left alone; `fixed` vertices (barriers) keep their number.
     """
     one_way: BoolArray = np.asarray(np.isin(lines.access[:, 1:], (FORWARD, BACKWARD)).any(axis=1))
     of_line = np.repeat(np.arange(len(one_way)), np.diff(lines.first))
@@ -232,6 +232,8 @@ def _with_vertices_in_common(lines: Lines, fixed: Int64Array) -> Lines:
     # both orders of each pair: once the vertices of q are put into p, once those of p into q
     known = of_line[start[p]] != of_line[start[q]]
     known &= (lines.boards[of_line[start[p]]] == lines.boards[of_line[start[q]]]).all(axis=1)
+    wheels = lines.access[:, 1:]
+    known &= ((wheels[of_line[start[p]]] > 0) & (wheels[of_line[start[q]]] > 0)).any(axis=1)
     p, q = p[known], q[known]
     step, length = b[p] - a[p], np.hypot(*(b[p] - a[p]).T)
     far = length > 0
