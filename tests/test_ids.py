@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from circle15.config import SourceConfig
 from circle15.errors import InputError, Notes
 from circle15.inputs.committees import read_committees
-from circle15.inputs.ids import clean_id, clean_number, lost_zeros, match_ids
+from circle15.inputs.ids import clean_code, clean_id, clean_number, lost_zeros, match_ids, refuse_numbers
 from circle15.inputs.vector import Wanted, read_vector
 from circle15.tables import Column, check_columns
 from tables_kit import STANDARD, codes, make_config, write_text
@@ -273,3 +273,45 @@ def test_gb18030_beyond_gbk(tmp_path):
     """Characters of village names that only four bytes of GB18030 hold."""
     path = write_text(tmp_path / "a.csv", "thing_id,name,lon,lat", "𬭚村,䶮,121.5,31.2", encoding="gb18030")
     assert read(path, encoding="gb18030")[["thing_id", "name"]].iloc[0].tolist() == ["𬭚村", "䶮"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["3.10115E+11", "310.115E+9", "3.E+11", "31.0115E10", "3.10115 E+11", "'3.10115E+11", ".310115E+12", "3.10115D+11",
+     "3.10115×10^11", "3.10115*10^11", "3E+11"],
+)  # fmt: skip
+def test_scientific_notation_is_no_id(code):
+    table = pd.DataFrame({"town_id": [code, "A-1"]})
+    [problem] = refuse_numbers(table, (Column("town_id"),), "x.csv", lambda mask: tuple(map(str, np.flatnonzero(mask))))
+    assert code in problem.what
+    assert problem.rows == ("0",)
+
+
+@pytest.mark.parametrize("code", ["12E-03", "E11", "1E1", "3.1", "A1E+5", "10E5B", "3x10", "1D2"])
+def test_codes_that_only_look_like_it_stay(code):
+    table = pd.DataFrame({"town_id": [code, "A-1"]})
+    assert not refuse_numbers(table, (Column("town_id"),), "x.csv", lambda mask: ())
+
+
+@pytest.mark.parametrize(
+    ("values", "wrong"),
+    [(np.array([310115001, 310115002], dtype=np.float32), 2), (np.array([16777215, 7], dtype=np.float32), 0),
+     (np.array([2.0**53, 1.0]), 1), (np.array([2.0**53 - 1, 1.0]), 0)],
+)  # fmt: skip
+def test_floats_that_do_not_keep_every_digit(values, wrong):
+    """A float of 32 bits has 24 for the digits, one of 64 bits 53."""
+    table = pd.DataFrame({"town_id": pd.Series(values)})
+    found = refuse_numbers(table, (Column("town_id"),), "x.parquet", lambda mask: tuple(map(str, np.flatnonzero(mask))))
+    rounded = [problem for problem in found if "decimal number" in problem.what]
+    assert sum(len(problem.rows) for problem in rounded) == wrong
+
+
+@pytest.mark.parametrize("text", ["NULL", "nan", "无", "-", "\\N", "＃N/A", "——"])
+def test_ids_that_say_that_there_is_none(text):
+    assert clean_code(text) == ""
+    assert clean_code(f"{text}7") != ""
+
+
+@pytest.mark.parametrize("sign", ["\ufe0f", "\u034f", "\u3164", "\u200b", "\x7f", "\u2800", "\U000e0100"])
+def test_signs_that_show_nothing_are_no_part_of_an_id(sign):
+    assert clean_id(f"clo{sign}ses") == "closes"

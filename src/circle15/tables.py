@@ -229,11 +229,17 @@ VALUES_SHOWN = 3
 NUMBER_REMEDY = "Write plain digits (1234.5: no separators of thousands, no units), or leave the rows out with where."
 
 
+def exact_floats(values: pd.Series) -> float:
+    """Return below which number every whole one has a value of its own in a column of floats, by its bits."""
+    bits = getattr(values.dtype, "numpy_dtype", values.dtype)
+    return float(2.0 ** (np.finfo(bits).nmant + 1)) if isinstance(bits, np.dtype) else EXACT_FLOATS
+
+
 def clean_text(values: pd.Series) -> pd.Series:
     """Return `values` as stripped text; whole floats lose their ``.0``, missing and blank become ``""``."""
     if pd.api.types.is_float_dtype(values):
         whole = values.dropna() % 1 == 0
-        if whole.all() and values.abs().max() < EXACT_FLOATS:
+        if whole.all() and values.abs().max() < exact_floats(values):
             values = values.astype("Int64")
     text = values.astype("string").str.strip()
     return text.fillna("").astype(object)

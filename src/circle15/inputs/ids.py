@@ -14,11 +14,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from circle15.errors import Notes, Problem
-from circle15.tables import EXACT_FLOATS, Column, clean_text, some_of
+from circle15.tables import EXACT_FLOATS, Column, clean_text, exact_floats, some_of
 
 Mask = npt.NDArray[np.bool_]
 Label = Callable[[Mask], tuple[str, ...]]
 
+FILLERS = frozenset("\u034f\u115f\u1160\u3164\uffa0\u2800")
+"""Characters of letters' and signs' kinds that show nothing."""
 ID_WORDS = ("kind", "zone")
 """Columns that name something by a word, and so are ids as well."""
 CODES = ("committee_id", "town_id")
@@ -28,8 +30,11 @@ CODE_LENGTH = 4
 SPARSE = 10
 """Ids that were counted from 1 are at most about as many as the largest says; codes are this many times fewer."""
 
-SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+[eE][+-]?\d+|[eE][+-]\d+)")
-"""``3.10115E+11``, ``3,1E+11``, ``3E+11``, ``3.0E11``: what spreadsheets and languages make of long numbers."""
+SCIENTIFIC = re.compile(
+    r"'?[+-]?(?:(?:\d+[.,]\d*|[.,]\d+)\s*[eEdD]\s*[+-]?\d+|\d+\s*[eEdD]\s*\+\s*\d+|\d[eE]-\d+"
+    r"|(?:\d+[.,]?\d*|[.,]\d+)\s*[×x*]\s*10\s*\^?\s*[+-]?\d+)"
+)
+"""``3.10115E+11``, ``3,1E+11``, ``3E+11``, ``310.115E+9``, ``3.1×10^11``: what programs make of long numbers."""
 BARE_SCIENTIFIC = re.compile(r"\d+[eE]\d+")
 NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?")
 
@@ -47,12 +52,30 @@ def is_id(column: Column) -> bool:
     return column.dtype == "text" and (column.name.endswith("_id") or column.name in ID_WORDS)
 
 
+NO_IDS = frozenset({"nan", "null", "none", "nil", "<na>", "<null>", "nat", "#n/a", "\\n", "无", "空", "缺失", "不详"})
+"""In small letters, what programs and people write where there is no id."""
+
+
+def _visible(sign: str) -> bool:
+    """Return whether a character can be seen: no control or format sign, no selector of variants, no filler."""
+    if unicodedata.category(sign) in {"Cf", "Cc"} or sign in FILLERS:
+        return False
+    return not ("\ufe00" <= sign <= "\ufe0f" or "\U000e0100" <= sign <= "\U000e01ef")
+
+
 def clean_id(text: str) -> str:
     """Return an id in its one form: NFKC, without invisible characters, runs of spaces as one, none at the ends."""
     plain = unicodedata.normalize("NFKC", text)
-    if not plain.isascii():
-        plain = "".join(c for c in plain if unicodedata.category(c) != "Cf")
+    if not (plain.isascii() and plain.isprintable()):
+        plain = "".join(c for c in plain if c.isspace() or _visible(c))
     return " ".join(plain.split())
+
+
+def clean_code(text: str) -> str:
+    """Return an id in its one form, empty if it says that there is none (``NULL``, ``无``, ``-``)."""
+    plain = clean_id(text)
+    says_something = plain.casefold() not in NO_IDS and any(c.isalnum() for c in plain)
+    return plain if says_something or text == UNTOLD else ""
 
 
 def clean_number(text: str) -> str:
@@ -146,6 +169,8 @@ def _rounded(values: pd.Series) -> Mask:
     """Return which values are floats beyond which not every whole number has a float of its own."""
     if not (pd.api.types.is_float_dtype(values) or pd.api.types.is_object_dtype(values)):
         return np.zeros(len(values), dtype=bool)
+    if pd.api.types.is_float_dtype(values):
+        return np.asarray(np.abs(values.to_numpy(dtype=np.float64, na_value=0.0)) >= exact_floats(values))
     return np.array([isinstance(value, float) and abs(value) >= EXACT_FLOATS for value in values], dtype=bool)
 
 
@@ -169,7 +194,7 @@ def normalise(table: pd.DataFrame, contract: Iterable[Column], numbers: Iterable
     cleaners = dict.fromkeys(numbers, clean_number)
     for column in contract:
         if is_id(column):
-            cleaners[column.name] = clean_id
+            cleaners[column.name] = clean_id if column.name in ID_WORDS else clean_code
         elif column.dtype != "text":
             cleaners[column.name] = clean_number
     before = {}

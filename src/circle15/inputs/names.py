@@ -16,6 +16,20 @@ from circle15.tables import clean_text
 
 NO_NAMES = frozenset(
     {"nan", "null", "none", "nil", "n/a", "na", "n.a", "n.a.", "#n/a", "<null>", "<na>", "(null)", "(none)", "<none>"}
+    | {
+        "\\n",
+        "0",
+        "blank",
+        "empty",
+        "untitled",
+        "not applicable",
+        "#ref!",
+        "#value!",
+        "#name?",
+        "new point",
+        "placemark",
+    }
+    | {"空白", "无信息", "未录入", "未提供", "没有名字", "不知道", "名称未知", "无名店", "未填报"}
     | {"nat", "undefined", "unknown", "unnamed", "no name", "noname", "not available", "tbd", "todo"}
     | {
         "无",

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from circle15.errors import Notes, Problem, counted
+from circle15.inputs.formats import EXCEL
 from circle15.inputs.vector import Layer
 from circle15.units import FloatArray
 
@@ -37,6 +38,8 @@ NEXT_YEAR_FROM_H, LAST_YEAR_UNTIL_H = 10, 12
 zones are up to 14 hours ahead and 12 behind."""
 
 VALUES_SHOWN = 3
+_DAY_COUNT = re.compile(r"1905-0[3-9]-")
+"""The days that a workbook counts as 1900 to 2100: March to September of 1905."""
 
 
 def year_of(text: str) -> tuple[int, bool] | None:
@@ -127,6 +130,12 @@ def take_years(layer: Layer, columns: Sequence[str], topic: str, notes: Notes) -
             shown = ", ".join(f'"{value}"' for value in pd.unique(raw[bad].astype("string"))[:VALUES_SHOWN])
             remedy = "Write a year (2021) or a date that begins with it (2021-09-01), or leave it empty."
             layer.problems.append(Problem(f'"{column}" has {shown}: no year', layer.where, layer.label(bad), remedy))
+        if layer.where.split(", layer ")[0].lower().endswith(EXCEL):
+            counts = np.array([bool(_DAY_COUNT.match(str(value))) for value in raw], dtype=bool)
+            if counts.any():
+                what = f'"{column}" has dates of 1905, which are what a year becomes in a cell with a format of dates'
+                remedy = "Give the cells the format of numbers, or write 1905 if it is meant."
+                layer.problems.append(Problem(what, layer.where, layer.label(counts), remedy))
         text = f'{Path(layer.where).name}: {dates.sum()} values of "{column}" are dates, of which only the year counts'
         notes.add(f"{topic}.dates", dates.sum(), text, layer.label(dates))
         doubtful = dates & np.array([another_year_elsewhere(str(value)) for value in raw], dtype=bool)

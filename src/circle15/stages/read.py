@@ -33,7 +33,7 @@ from circle15.stages.study_area import nearby
 from circle15.standard.model import Standard
 from circle15.standard.requirements import Provision, Quality, Reach
 from circle15.standard.resolve import Traits, possible_modes, resolve_rules, speed_kmh
-from circle15.tables import TRAVEL_MODES, Streets
+from circle15.tables import SHAPE, TRAVEL_MODES, Streets
 from circle15.units import FloatArray
 
 ACCESS_RULES = "access rules"
@@ -138,7 +138,11 @@ def check_places(run: Run, inputs: Inputs, networks: Networks) -> None:
         problems += check_overlap(areas.set_geometry(shapes), box, config.committees.areas.source)
         _note_strangers(run, areas)
     if inputs.cells is not None and config.population:
-        problems += check_overlap(inputs.cells, box, config.population.source)
+        cells = inputs.cells
+        if SHAPE in cells:  # a large cell may reach the streets that its middle is far from
+            outlines = gpd.GeoSeries(cells[SHAPE], index=cells.index, crs=cells.crs)
+            cells = cells.set_geometry(outlines.fillna(cells.geometry))
+        problems += check_overlap(cells, box, config.population.source)
         problems += _nobody_near(run, inputs)
     for source, part in table.groupby("source", sort=True):
         problems += check_overlap(part, box, str(source))
