@@ -104,15 +104,15 @@ def read_inputs(run: Run) -> Inputs:
     committees = read_committees(config, run_crs(config), standard, run.notes)
     crs = pyproj.CRS(committees.crs)
     key = (str(config.folder), run.hashes, crs.to_wkt())
-    settings = config.model_dump(mode="json", include={"population": True})
-    where = nearby(standard, committees, run.sensitivity)
-    box = None if where is None else dataclasses.astuple(where)
-    cells = run.kept(lambda notes: read_population(config, crs, notes, where), "population", settings, box, *key)
     network, types = config.resolve(config.network.source), [t.model_dump(mode="json") for t in standard.types]
     settings = config.model_dump(mode="json", include={"run": {"as_of"}, "network": {"source"}, "facilities": True})
     facilities = run.kept(
         lambda notes: read_facilities(config, standard, crs, network, notes), "facilities", settings, types, *key
     )
+    settings = config.model_dump(mode="json", include={"population": True})
+    where = nearby(standard, committees, run.sensitivity, facilities.table)
+    box = None if where is None else dataclasses.astuple(where)
+    cells = run.kept(lambda notes: read_population(config, crs, notes, where), "population", settings, box, *key)
     return Inputs(crs, committees, cells, facilities)
 
 
@@ -151,7 +151,7 @@ def check_places(run: Run, inputs: Inputs, networks: Networks) -> None:
 
 def _nobody_near(run: Run, inputs: Inputs) -> list[Problem]:
     """Return a problem if a raster, which is read around the committees only, has nobody there."""
-    around = nearby(run.standard, inputs.committees, run.sensitivity)
+    around = nearby(run.standard, inputs.committees, run.sensitivity, inputs.facilities.table)
     if inputs.cells is None or len(inputs.cells) or around is None or run.config.population is None:
         return []
     what = f"nobody lives within {around.beyond} of the committees"

@@ -2,6 +2,7 @@
 
 import geopandas as gpd
 import numpy as np
+import shapely
 
 from circle15.inputs.nearby import Nearby
 from circle15.standard.model import Standard
@@ -18,12 +19,18 @@ def reach_m(standard: Standard, committees: gpd.GeoDataFrame) -> float:
     return max(_within_m(standard, standard.service_circle.minutes, mode) for mode in modes)
 
 
-def nearby(standard: Standard, committees: gpd.GeoDataFrame, sensitivity: float | None = None) -> Nearby | None:
+def nearby(
+    standard: Standard,
+    committees: gpd.GeoDataFrame,
+    sensitivity: float | None = None,
+    facilities: gpd.GeoDataFrame | None = None,
+) -> Nearby | None:
     """Return where people matter: two thresholds beyond the committees, by the fastest mode that people share by.
 
     Whoever lives farther away reaches no facility that somebody of a committee reaches: one threshold to the facility
     is theirs, one the committee's. Committees without areas have the people around their centres, too, within one
-    threshold on foot.
+    threshold on foot. A facility that something is shared by and that has several entrances, or is an area, reaches
+    as far as it is wide.
 
     Parameters
     ----------
@@ -33,6 +40,8 @@ def nearby(standard: Standard, committees: gpd.GeoDataFrame, sensitivity: float 
         As `read_committees` returns them.
     sensitivity : float or None
         Percent by which speeds are raised in the run.
+    facilities : GeoDataFrame, optional
+        In the committees' CRS.
 
     Returns
     -------
@@ -47,11 +56,17 @@ def nearby(standard: Standard, committees: gpd.GeoDataFrame, sensitivity: float 
         return None
     one_m = reach_m(standard, committees)
     modes = _modes(standard, committees) | {"walk"}  # whoever is in no committee walks
-    for asked in standard.requirements:
-        if isinstance(asked, Provision) and asked.minutes is not None:
+    shared = [one for one in standard.requirements if isinstance(one, Provision) and one.minutes is not None]
+    for asked in shared:
+        if asked.minutes is not None:
             own = modes if asked.mode in (None, "zone") else {str(asked.mode)}
             one_m = max(one_m, *(_within_m(standard, asked.minutes, mode) for mode in own))
-    beyond_m = 2 * one_m * (1 + (sensitivity or 0.0) / PERCENT)
+    one_m *= 1 + (sensitivity or 0.0) / PERCENT
+    if shared and facilities is not None and len(facilities):
+        within = shapely.box(*(every[:, :2].min(axis=0) - one_m), *(every[:, 2:].max(axis=0) + one_m))
+        of_use = facilities.geometry[facilities.geometry.intersects(within)].bounds.to_numpy(dtype=np.float64)
+        every = np.vstack([every, of_use[np.isfinite(of_use).all(axis=1)]])
+    beyond_m = 2 * one_m
     if not committees["area"].notna().any():
         beyond_m += _within_m(standard, standard.service_circle.minutes, "walk")
     (west, south), (east, north) = every[:, :2].min(axis=0) - beyond_m, every[:, 2:].max(axis=0) + beyond_m
