@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from shapely import affinity
 from shapely.ops import split
 
+import street_kit
 from circle15.cache import open_cache
 from circle15.errors import ConfigError, InputError, Notes
 from circle15.inputs.population import read_population
@@ -370,3 +371,29 @@ def test_cutting_finer_never_changes_a_committees_people(seed, size_m):
         return
     for figure in ("total", "old"):
         assert by_committee(fine, figure) == pytest.approx(by_committee(whole, figure), abs=1e-6)
+
+
+def test_people_are_read_as_far_as_a_facility_is_wide(tmp_path):
+    """150 places with doors at 100 m and 2,900 m: 100 people by the first and 1,000 by the second share them.
+
+    The second door's people live 2.9 km from the only committee, farther than two walks of 15 minutes.
+    """
+    asked = (
+        '{ id = "a.cap", kind = "provision", types = ["a"], scope = "committee", unit = "places", '
+        'measure = "capacity", method = "2sfca", minutes = 6, '
+        'mode = "walk", at_least = 1, per = 1, headline = true, clause = "1" },'
+    )
+    config = street_kit.district(
+        tmp_path,
+        street_kit.standard(asked),
+        [{"committee_id": "C1", "x": 0}],
+        [{"facility_id": "A", "type": "a", "x": 100, "capacity": 150}],
+        cells=[{"x": 0, "total": 100}, {"x": 2950, "total": 1000}],
+        areas={"C1": (-50, -50, 50, 50)},
+    )
+    doors = [{"facility_id": "A", "x": x + street_kit.X0, "y": street_kit.Y0} for x in (100, 2900)]
+    pd.DataFrame(doors).to_csv(tmp_path / "doors.csv", index=False)
+    text = config.read_text("utf-8") + '[facilities.entrances]\nsource = "doors.csv"\ncrs = "EPSG:32651"\n'
+    config.write_text(text, "utf-8")
+    run = street_kit.Written(config)
+    assert run.verdict("a.cap")["value"] == pytest.approx(150 / 1100, abs=1e-6)  # as it is written
