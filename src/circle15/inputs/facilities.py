@@ -170,7 +170,8 @@ def _read_file(
         item = item.model_copy(update={"columns": {**item.columns, "type_id": item.type_column}})
     elif item.type:
         item = item.model_copy(update={"set": {**item.set, "type_id": item.type}})
-    layer = load_layer(item, path, Wanted("facilities", FACILITIES, "facility_id", also=_known(standard)), notes)
+    contract = (*FACILITIES, Column("town_id"))  # an id as well, though most sources have none
+    layer = load_layer(item, path, Wanted("facilities", contract, "facility_id", also=_known(standard)), notes)
     _name_rows(layer, item, name, path, where)
     if mapping is not None and "name" not in layer.table and CodeBook(mapping).asks_names:
         remedy = 'Map one, e.g. columns = { name = "名称" }.'
