@@ -56,6 +56,9 @@ NO_IDS = frozenset({"nan", "null", "none", "nil", "<na>", "<null>", "nat", "#n/a
 """In small letters, what programs and people write where there is no id."""
 
 
+DASHES = frozenset("-–—")
+
+
 def _visible(sign: str) -> bool:
     """Return whether a character can be seen: no control or format sign, no selector of variants, no filler."""
     if unicodedata.category(sign) in {"Cf", "Cc"} or sign in FILLERS:
@@ -74,8 +77,7 @@ def clean_id(text: str) -> str:
 def clean_code(text: str) -> str:
     """Return an id in its one form, empty if it says that there is none (``NULL``, ``无``, ``-``)."""
     plain = clean_id(text)
-    says_something = plain.casefold() not in NO_IDS and any(c.isalnum() for c in plain)
-    return plain if says_something or text == UNTOLD else ""
+    return "" if plain.casefold() in NO_IDS or set(plain) <= DASHES else plain
 
 
 def clean_number(text: str) -> str:
