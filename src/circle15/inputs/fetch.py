@@ -199,12 +199,15 @@ def area_around(committees: gpd.GeoDataFrame, reach_m: float) -> shapely.Polygon
     A committee is its centre; where that is not known yet, any place of its area. Holes are filled.
     """
     shapes = committees.geometry.fillna(gpd.GeoSeries(committees["area"], crs=committees.crs))
-    # A polygon drawn in a circle cuts its corners, and simplifying moves lines: both have to stay outside.
+    # A polygon drawn in a circle cuts its corners, and simplifying moves lines: both have to stay outside. GEOS takes
+    # a ring's first corner out in a step of its own, so a line can move by twice what it is told. A straight line
+    # in metres is not straight in degrees: over 1 km they part by about a centimetre.
     radius_m = (reach_m + AREA_TOLERANCE_M) / math.cos(math.pi / (4 * QUARTER_SEGMENTS))
     discs = shapely.union_all(shapely.buffer(np.asarray(shapes.array), radius_m, quad_segs=QUARTER_SEGMENTS))
-    outlines = [shapely.Polygon(part.exterior) for part in shapely.get_parts(shapely.simplify(discs, AREA_TOLERANCE_M))]
+    simple = shapely.simplify(discs, (AREA_TOLERANCE_M - 1) / 2)
+    filled = shapely.union_all([shapely.Polygon(part.exterior) for part in shapely.get_parts(simple)])
     area: shapely.Polygon | shapely.MultiPolygon = (
-        gpd.GeoSeries([shapely.union_all(outlines)], crs=committees.crs).to_crs(4326).iloc[0]
+        gpd.GeoSeries([shapely.segmentize(filled, 1000)], crs=committees.crs).to_crs(4326).iloc[0]
     )
     return area
 
