@@ -14,7 +14,7 @@ from circle15.errors import ConfigError, InputError, Notes
 from circle15.inputs import facilities
 from circle15.inputs.facilities import read_facilities
 from circle15.inputs.mapping import Mapping
-from circle15.tables import FacilityTable
+from circle15.tables import FacilityTable, clean_text
 from tables_kit import EAST, NORTH, STANDARD, codes, make_config, write_text
 
 UTM = pyproj.CRS("EPSG:32651")
@@ -255,6 +255,37 @@ def test_other_columns_are_kept_and_have_one_type(tmp_path):
     assert list(found.table["grade"]) == ["01", "2"]
     assert pd.isna(found.table["area"].iloc[0])
     assert found.table["area"].iloc[1] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("stored", "text"),
+    [
+        ([1.0, None], ["1", ""]),
+        ([1.0, 2.5], ["1", "2.5"]),
+        ([-0.0, 3e15], ["0", "3000000000000000"]),
+        ([1, None], ["1", ""]),
+        ([True, False], ["True", "False"]),
+    ],
+)
+def test_a_number_reads_alike_alone_and_beside_a_source_of_text(tmp_path, stored, text):
+    """A GeoPackage's 1.0 is what a CSV writes as 1: a second source must not make another value of it."""
+    points = [shapely.Point(EAST, NORTH), shapely.Point(EAST + 9, NORTH)]
+    gpd.GeoDataFrame({"id": ["a", "b"], "grade": stored}, geometry=points, crs=UTM).to_file(tmp_path / "a.gpkg")
+    write_text(tmp_path / "b.csv", "id,x,y,grade", f"c,{EAST},{NORTH},甲")
+    numbers = {"source": "a.gpkg", "type": "pharmacy", "columns": COLUMNS}
+    words = {"source": "b.csv", "type": "kindergarten", "crs": "EPSG:32651", "columns": COLUMNS}
+    alone, both = read(tmp_path, numbers).table, read(tmp_path, numbers, words).table
+    assert clean_text(alone["grade"]).tolist() == text
+    assert both["grade"].tolist() == [*text, "甲"]
+
+
+def test_a_column_moved_aside_takes_no_other_column_s_name(tmp_path):
+    write_text(tmp_path / "a.csv", "id,x,y,source,source_of_file", f"a,{EAST},{NORTH},survey,2024")
+    keys = {"source": "a.csv", "type": "pharmacy", "crs": "EPSG:32651", "columns": COLUMNS}
+    table = read(tmp_path, keys).table
+    assert table[["source", "source_of_file", "source_of_file_of_file"]].to_numpy().tolist() == [
+        ["a.csv", "2024", "survey"]
+    ]
 
 
 # parts -------------------------------------------------------------------------------------------------------------

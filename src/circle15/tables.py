@@ -236,13 +236,24 @@ def exact_floats(values: pd.Series) -> float:
 
 
 def clean_text(values: pd.Series) -> pd.Series:
-    """Return `values` as stripped text; whole floats lose their ``.0``, missing and blank become ``""``."""
+    """Return `values` as stripped text; each whole float loses its ``.0``, missing and blank become ``""``."""
     if pd.api.types.is_float_dtype(values):
-        whole = values.dropna() % 1 == 0
-        if whole.all() and values.abs().max() < exact_floats(values):
-            values = values.astype("Int64")
+        exact, told = exact_floats(values), values.dropna()
+        all_whole = ((told % 1 == 0) & (told.abs() < exact)).all()
+        values = values.astype("Int64") if all_whole else _whole_as_int(values, exact)
+    elif values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) not in {"string", "empty"}:
+        values = _whole_as_int(values, EXACT_FLOATS)
     text = values.astype("string").str.strip()
     return text.fillna("").astype(object)
+
+
+def _whole_as_int(values: pd.Series, exact: float) -> pd.Series:
+    """Return cells as they are, but whole floats below `exact` as integers."""
+    cells = [
+        int(cell) if isinstance(cell, float | np.floating) and cell.is_integer() and abs(float(cell)) < exact else cell
+        for cell in values.astype(object)
+    ]
+    return pd.Series(cells, values.index, dtype=object)
 
 
 def flat(shapes: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:

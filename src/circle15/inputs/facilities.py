@@ -322,7 +322,12 @@ def _name_rows(layer: Layer, item: FacilitiesConfig, name: str, path: Path, wher
 
 def _set_aside(layer: Layer, path: Path, notes: Notes) -> None:
     """Rename columns of the file that have names of circle15's own, so that nothing is lost and nothing mistaken."""
-    new = {name: f"{name}_of_file" for name in RESERVED if name in layer.table}
+    new = {}
+    for name in RESERVED:
+        if name in layer.table:
+            new[name] = f"{name}_of_file"
+            while new[name] in layer.table:
+                new[name] += "_of_file"
     text = f"{path.name}: columns named as circle15's own are kept as {', '.join(new.values())}: {', '.join(new)}"
     notes.add("facilities.columns_renamed", len(new), text, list(new))
     layer.table = layer.table.rename(columns=new)
