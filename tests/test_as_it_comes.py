@@ -676,6 +676,51 @@ def test_a_condition_in_full_width_is_told(tmp_path, where, said):
     assert "half-width" in message
 
 
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("size != '1'", 'size": the condition compares numbers with the text "1"'),
+        ("'1' != size", 'compares numbers with the text "1"'),
+        ("size not in ['1', '3']", 'compares numbers with the text "3"'),
+        ("size not in ('1', 2)", 'compares numbers with the text "1"'),
+        ("`size` != '1'", 'compares numbers with the text "1"'),
+        ("(size > 0) & (size != '1')", 'compares numbers with the text "1"'),
+        ("SIZE != '1'", 'compares numbers with the text "1"'),
+        ("size > 1 or not size == '1'", 'compares numbers with the text "1"'),
+        ("size != ''", "size == size holds for the rows where it is filled"),
+        ("name != 1", "compares texts with 1"),
+        ("name not in [1.5]", "compares texts with 1.5"),
+        ("name != -1", "compares texts with -1"),
+        ("thing_id != 101", "compares texts with 101"),
+        ("`用途 类` != 2", "compares texts with 2"),
+    ],
+)
+def test_a_condition_on_another_kind_of_value_is_refused(tmp_path, where, said):
+    """pandas takes 1 and "1" to differ in every row, so that nothing would be left out, and no one told."""
+    path = csv_of(tmp_path, "thing_id,name,size,用途 类,lon,lat", "101,b,1,甲,121,31", "102,1,,2,121,31")
+    message = refused(path, kind=ConfigError, where=where)
+    assert said in message
+    assert where in message
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        ("size != 1", ["102", "103"]),
+        ("size not in [1, 3] & name != 'b'", ["102"]),
+        ("name != '&' | size == 1", ["101", "102"]),
+        ("name in ['b', '1'] and 0 < size < 2.5", ["101", "102"]),
+        ("thing_id not in ['101']", ["102", "103"]),
+        ("part == part", ["101", "103"]),
+        ("empty != 1", ["101", "102", "103"]),
+    ],
+)
+def test_a_condition_on_values_of_its_columns_kind_holds(tmp_path, where, kept):
+    rows = ("101,b,1,,7,121,31", "102,1,2,,,121,31", "103,&,3,,0,121,31")
+    path = csv_of(tmp_path, "thing_id,name,size,empty,part,lon,lat", *rows)
+    assert list(read(path, where=where)["thing_id"]) == kept
+
+
 def test_chinese_words_in_a_condition_are_fine(tmp_path):
     path = csv_of(tmp_path, "thing_id,名称,lon,lat", "a,（甲）,121,31", "b,乙,121,31")
     assert list(read(path, where="名称 == '（甲）'")["thing_id"]) == ["a"]

@@ -25,6 +25,7 @@ from pyproj.exceptions import CRSError
 
 from circle15.errors import ConfigError, InputError, Notes, Problem, raise_if_any
 from circle15.inputs import transform
+from circle15.inputs.conditions import QUOTED, refuse_mixed
 from circle15.inputs.datum import correct_shapes
 from circle15.inputs.formats import SHOWN, UNREAD_SHAPES, Source, nearest, place, read_rows
 from circle15.inputs.headers import key_of, rename_columns
@@ -64,8 +65,6 @@ WHERE_ERRORS = (
 """What a condition that can't be understood may end with."""
 PLAIN_SIGNS = {"‘": "'", "’": "'", "“": '"', "”": '"', "、": ",", "。": ".", "《": "<", "》": ">"}
 """Signs of a Chinese keyboard that Unicode does not call wide forms of plain ones."""
-QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
-"""Texts in a condition, and names of columns between backticks."""
 WHOLE = r"-?\d+"
 WORD = re.compile(r"[^\W\d]\w*")
 TYPO = 0.75
@@ -326,6 +325,7 @@ def _filter(
     view = pd.DataFrame({name: clean_text(table[name]) if name in ids else _numbers(table[name]) for name in table})
     names = ", ".join(str(name) for name in view)
     _add_other_names(view, of_file, config.where)
+    refuse_mixed(config.where, view, place_)
     try:
         keep = view.eval(config.where, engine="python", local_dict={}, global_dict={})
     except WHERE_ERRORS as error:
